@@ -1,0 +1,105 @@
+"""The ``leanclip`` command: a table of sub-commands, each imported only when it is used."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import click
+import typer
+from typer.main import get_command
+
+from retrieval import __version__
+from retrieval.spec.errors import LeanclipError, MissingExtraError
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+
+class Command(NamedTuple):
+    """Where a sub-command's function lives, and what ``leanclip --help`` says of it."""
+
+    module: str
+    function: str
+    summary: str
+    extra: str | None = None
+    """Extra that provides what the module imports, when the base install does not."""
+
+
+COMMANDS: dict[str, Command] = {
+    "search": Command("search", "search", "Find photos by a sentence or by a photo."),
+    "index": Command("index", "index", "Read a folder of photos into the catalog."),
+    "status": Command("status", "status", "What is indexed, from which folders, by which model."),
+    "cache": Command("cache", "cache", "Store a teacher's embeddings of a corpus.", "train"),
+    "compress": Command("compress", "compress", "Run a recipe: distil a small model.", "train"),
+    "evaluate": Command("evaluate", "evaluate", "Recall@k of a model on captioned photos."),
+    "export": Command("export", "export", "Turn a checkpoint into a bundle.", "export"),
+    "import": Command("import_model", "import_model", "Turn a stock model into a bundle.", "export"),
+    "scenes": Command("scenes", "scenes", "Draw captioned scenes to learn or test on."),
+    "demo": Command("demo", "demo", "The whole way on the sample photos, offline.", "export"),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a sub-command's module only when it runs.
+
+    Start-up stays fast, and a missing extra concerns only the command that needs it.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        return None if entry is None else _load(cmd_name, entry)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+
+def _load(name: str, entry: Command) -> click.Command:
+    try:
+        module = importlib.import_module(f"retrieval.cli.{entry.module}")
+    except ModuleNotFoundError as error:
+        own = (error.name or "").partition(".")[0] in {"retrieval", "export"}
+        if entry.extra is None or own:
+            raise
+        raise MissingExtraError(f"leanclip {name}", entry.extra) from error
+    function: Callable[..., Any] = getattr(module, entry.function)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(name=name)(function)
+    return get_command(app)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="leanclip")
+def cli() -> None:
+    """Make CLIP small, search photos with it, and put it on a phone.
+
+    \b
+    leanclip search "two dogs running in snow" ~/Pictures
+    leanclip compress recipe.yaml
+    leanclip export runs/student bundle --to onnx
+    """
+
+
+def main() -> None:
+    """Entry point: expected errors become one line on stderr and an exit status."""
+    try:
+        cli(prog_name="leanclip")
+    except LeanclipError as error:
+        click.echo(f"leanclip: {error}", err=True)
+        sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        click.echo("leanclip: interrupted; what was finished is kept, run it again to go on", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except OSError as error:
+        # A full disk or a read-only folder is the user's to mend, not a bug of ours.
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"leanclip: {place}{error.strerror or error}", err=True)
+        sys.exit(EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""The bundle: the contract between training and every device that searches."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from retrieval.spec.base import Spec
+from retrieval.spec.errors import BundleError
+from retrieval.spec.files import sha256_file
+from retrieval.spec.preprocessing import Preprocessing
+from retrieval.spec.text import TextSpec
+
+BUNDLE_FORMAT = 1
+MANIFEST = "bundle.json"
+
+Format = Literal["onnx", "coreml", "litert", "executorch"]
+Precision = Literal["fp32", "fp16", "int8", "int8-static", "mixed", "int4", "pal8", "pal6", "pal4"]
+
+
+class TowerFile(Spec):
+    """One tower in one format and precision."""
+
+    tower: Literal["image", "text"]
+    format: Format
+    precision: Precision
+    file: str
+    """Path relative to the bundle."""
+    sha256: str
+    bytes: Annotated[int, Field(ge=1)]
+
+
+class Bundle(Spec):
+    """What ``bundle.json`` says; nothing outside this folder hard-codes any of it."""
+
+    format: int = BUNDLE_FORMAT
+    name: str
+    embedding_dim: Annotated[int, Field(ge=1)]
+    normalised: Literal[True] = True
+    """Towers return vectors of length one, so a dot product is a cosine."""
+    files: Annotated[tuple[TowerFile, ...], Field(min_length=2)]
+    preprocessing: Preprocessing
+    text: TextSpec
+    fingerprint: str
+    """Names the embedding space: hash of weights and preprocessing, shared by all formats
+    of one model. Vectors with different fingerprints are never compared."""
+    licence: str
+    training_data: tuple[str, ...] = ()
+    recipe_sha256: str | None = None
+    provenance: dict[str, Any] = {}
+
+    def file(self, tower: Literal["image", "text"], format: Format) -> TowerFile:
+        """The smallest file of one tower in one format.
+
+        Raises:
+            BundleError: The bundle has no such file.
+        """
+        found = [f for f in self.files if f.tower == tower and f.format == format]
+        if not found:
+            raise BundleError(f"bundle {self.name} has no {format} file of its {tower} tower")
+        return min(found, key=lambda f: f.bytes)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read and validate ``bundle.json`` without touching the (large) files it names.
+
+    Raises:
+        BundleError: No bundle there, a newer format, or a malformed manifest.
+    """
+    manifest = folder / MANIFEST
+    try:
+        text = manifest.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"{folder} is not a bundle: cannot read {MANIFEST} ({error})") from error
+    try:
+        bundle = Bundle.model_validate_json(text)
+    except ValidationError as error:
+        found = _format_of(text)
+        if found is not None and found > BUNDLE_FORMAT:
+            raise _newer(manifest, found) from error
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise BundleError(f"{manifest}: {place}: {first['msg']}; export it again") from error
+    if bundle.format > BUNDLE_FORMAT:
+        raise _newer(manifest, bundle.format)
+    return bundle
+
+
+def check_file(folder: Path, entry: TowerFile) -> Path:
+    """Path of one tower file after its bytes and hash were found right.
+
+    Raises:
+        BundleError: The file is missing, or differs from what the manifest promises.
+    """
+    return _checked(folder, entry.file, entry.sha256)
+
+
+def check_vocabulary(folder: Path, text: TextSpec) -> Path:
+    """Path of the vocabulary after its hash was found right; raises like `check_file`."""
+    return _checked(folder, text.vocabulary_file, text.vocabulary_sha256)
+
+
+def _checked(folder: Path, name: str, sha256: str) -> Path:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise BundleError(f"{folder / MANIFEST} names {name}, which lies outside the bundle")
+    if not path.is_file():
+        raise BundleError(f"{path} is missing; export or download the bundle again")
+    if sha256_file(path) != sha256:
+        raise BundleError(
+            f"{path} is damaged: its SHA-256 is not the one in {MANIFEST}; "
+            "export or download the bundle again"
+        )
+    return path
+
+
+def _format_of(text: str) -> int | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    found = value.get("format") if isinstance(value, dict) else None
+    return found if isinstance(found, int) else None
+
+
+def _newer(manifest: Path, found: int) -> BundleError:
+    return BundleError(
+        f"{manifest} has format {found}, this leanclip reads up to {BUNDLE_FORMAT}: "
+        "pip install --upgrade leanclip"
+    )

@@ -1,0 +1,112 @@
+"""The shape of a dual encoder: what ``config.json`` of a checkpoint says."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from retrieval.spec.base import Spec
+from retrieval.spec.preprocessing import Preprocessing
+from retrieval.spec.text import TextSpec
+
+CHECKPOINT_FORMAT = 1
+
+Width = Annotated[int, Field(ge=8, le=8192, multiple_of=8)]
+
+
+class Transformer(Spec):
+    """Blocks of one transformer; heads and neurons are listed per layer.
+
+    Listing them per layer is what lets pruning take whole heads and neurons out: a pruned
+    tower is the same class with smaller numbers. In a recipe, ``layers`` with plain numbers
+    is enough: ``{width: 256, layers: 4, heads: 4, neurons: 1024}``.
+    """
+
+    width: Width
+    head_dim: Annotated[int, Field(ge=8, le=256)] = 64
+    heads: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    """Attention heads of each layer."""
+    neurons: Annotated[tuple[Width, ...], Field(min_length=1)]
+    """Feed-forward neurons of each layer."""
+    activation: Literal["gelu", "quick_gelu"] = "gelu"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _repeat_per_layer(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "layers" not in values:
+            return values
+        values = dict(values)
+        layers = values.pop("layers")
+        width = values.get("width", 0)
+        defaults = {"heads": max(1, width // values.get("head_dim", 64)), "neurons": 4 * width}
+        for key, default in defaults.items():
+            value = values.get(key, default)
+            values[key] = [value] * layers if isinstance(value, int) else value
+        return values
+
+    @model_validator(mode="after")
+    def _same_depth(self) -> Self:
+        if len(self.heads) != len(self.neurons):
+            raise ValueError(
+                f"heads lists {len(self.heads)} layers and neurons {len(self.neurons)}"
+            )
+        return self
+
+
+class TimmBackbone(Spec):
+    """A timm model by name, without its classifier."""
+
+    name: str
+    options: dict[str, Any] = {}
+    """Keyword arguments for ``timm.create_model``, such as ``pad_type: same``."""
+
+
+class TimmTower(Spec):
+    """One or several timm backbones side by side, pooled, joined and projected."""
+
+    kind: Literal["timm"] = "timm"
+    backbones: Annotated[tuple[TimmBackbone, ...], Field(min_length=1)]
+    standardise: bool = False
+    """Subtract a stored mean and divide by a stored deviation before projecting."""
+
+
+class VitTower(Spec):
+    """Our small vision transformer, whose heads and neurons can be pruned."""
+
+    kind: Literal["vit"] = "vit"
+    patch: Annotated[int, Field(ge=4, le=64)] = 16
+    blocks: Transformer
+
+
+class TextTower(Spec):
+    """A CLIP-style causal transformer, pooled at the end token and projected."""
+
+    kind: Literal["transformer"] = "transformer"
+    blocks: Transformer
+    bag_of_tokens: bool = False
+    """Add a learned linear map of the mean token embedding to the output: with a
+    closed-form start it makes small corpora learnable."""
+
+
+class OpenClipTower(Spec):
+    """Either side of an open_clip architecture, by its name there."""
+
+    kind: Literal["open_clip"] = "open_clip"
+    model: str
+    options: dict[str, Any] = {}
+    """The open_clip configuration (``model_cfg``), kept so that loading needs no registry."""
+
+
+ImageTowerSpec = Annotated[TimmTower | VitTower | OpenClipTower, Field(discriminator="kind")]
+TextTowerSpec = Annotated[TextTower | OpenClipTower, Field(discriminator="kind")]
+
+
+class ModelConfig(Spec):
+    """A dual encoder whole: both towers and how their inputs are made."""
+
+    format: Literal[1] = CHECKPOINT_FORMAT
+    name: str
+    embedding_dim: Width
+    image: ImageTowerSpec
+    text: TextTowerSpec
+    preprocessing: Preprocessing
+    tokens: TextSpec
