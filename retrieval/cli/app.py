@@ -3,10 +3,10 @@
 import importlib
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, NoReturn
 
-import click
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from retrieval import __version__
@@ -40,25 +40,28 @@ COMMANDS: dict[str, Command] = {
 }
 
 
-class LazyGroup(click.Group):
-    """A click group that imports a sub-command's module only when it runs.
+class LazyGroup(TyperGroup):
+    """A command group that imports a sub-command's module only when it runs.
 
     Start-up stays fast, and a missing extra concerns only the command that needs it.
     """
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: typer.Context) -> list[str]:
+        """Names in the order of the table, which is the order of a user's journey."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+        """Import and build one sub-command; None when there is none of that name."""
         entry = COMMANDS.get(cmd_name)
         return None if entry is None else _load(cmd_name, entry)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:
+        """List the summaries of the table, importing nothing."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
 
-def _load(name: str, entry: Command) -> click.Command:
+def _load(name: str, entry: Command) -> Any:
     try:
         module = importlib.import_module(f"retrieval.cli.{entry.module}")
     except ModuleNotFoundError as error:
@@ -72,9 +75,28 @@ def _load(name: str, entry: Command) -> click.Command:
     return get_command(app)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="leanclip")
-def cli() -> None:
+app = typer.Typer(
+    cls=LazyGroup,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"leanclip {__version__}")
+        raise typer.Exit
+
+
+@app.callback(no_args_is_help=True)
+def leanclip(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
     """Make CLIP small, search photos with it, and put it on a phone.
 
     \b
@@ -87,18 +109,20 @@ def cli() -> None:
 def main() -> None:
     """Entry point: expected errors become one line on stderr and an exit status."""
     try:
-        cli(prog_name="leanclip")
+        app(prog_name="leanclip")
     except LeanclipError as error:
-        click.echo(f"leanclip: {error}", err=True)
-        sys.exit(EXIT_FAILED)
+        _fail(str(error), EXIT_FAILED)
     except KeyboardInterrupt:
-        click.echo("leanclip: interrupted; what was finished is kept, run it again to go on", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+        _fail("interrupted; what was finished is kept, run it again to go on", EXIT_INTERRUPTED)
     except OSError as error:
         # A full disk or a read-only folder is the user's to mend, not a bug of ours.
         place = f"{error.filename}: " if error.filename else ""
-        click.echo(f"leanclip: {place}{error.strerror or error}", err=True)
-        sys.exit(EXIT_FAILED)
+        _fail(f"{place}{error.strerror or error}", EXIT_FAILED)
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    print(f"leanclip: {message}", file=sys.stderr)
+    sys.exit(status)
 
 
 if __name__ == "__main__":
