@@ -1,0 +1,130 @@
+"""Pre-norm transformer blocks whose heads and neurons can really be taken out.
+
+Queries, keys and values have projections of their own and the head count is explicit, so a
+pruned block is an ordinary, smaller block; fused ``in_proj`` weights would not allow that.
+"""
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from retrieval.spec.model import Transformer
+
+# Finite on purpose: palettising a mask of -inf gives NaN on Core ML.
+MASKED = -1e4
+
+
+class QuickGELU(nn.Module):
+    """``x * sigmoid(1.702 x)``, the activation of OpenAI's CLIP weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with separate q, k, v.
+
+    Args:
+        width: Size of the residual stream.
+        heads: Number of heads; ``heads * head_dim`` may be smaller than ``width``.
+        head_dim: Size of one head.
+        causal: Whether a position sees only itself and what is before it.
+    """
+
+    def __init__(self, width: int, heads: int, head_dim: int, *, causal: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.head_dim = head_dim
+        self.causal = causal
+        self.fused = True
+        inner = heads * head_dim
+        self.query = nn.Linear(width, inner)
+        self.key = nn.Linear(width, inner)
+        self.value = nn.Linear(width, inner)
+        self.output = nn.Linear(inner, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, length, width)`` to the same shape."""
+        batch, length, _ = x.shape
+        q, k, v = (
+            part(x).view(batch, length, self.heads, self.head_dim).transpose(1, 2)
+            for part in (self.query, self.key, self.value)
+        )
+        if self.fused:
+            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        else:
+            mixed = self._explicit(q, k, v)
+        return self.output(mixed.transpose(1, 2).reshape(batch, length, -1))
+
+    def _explicit(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """The same sums spelled out in operations that every converter knows."""
+        scores = (q * self.head_dim**-0.5) @ k.transpose(-2, -1)
+        if self.causal:
+            length = q.shape[2]
+            later = torch.ones(length, length, dtype=scores.dtype, device=scores.device)
+            scores = scores + torch.triu(later, diagonal=1) * MASKED
+        return scores.softmax(dim=-1) @ v
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, each behind a layer norm and added to the stream."""
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        head_dim: int,
+        neurons: int,
+        *,
+        activation: str,
+        causal: bool,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads, head_dim, causal=causal)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.up = nn.Linear(width, neurons)
+        self.activation = QuickGELU() if activation == "quick_gelu" else nn.GELU()
+        self.down = nn.Linear(neurons, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, length, width)`` to the same shape."""
+        x = x + self.dropout(self.attention(self.attention_norm(x)))
+        return x + self.dropout(self.down(self.activation(self.up(self.mlp_norm(x)))))
+
+
+def make_blocks(spec: Transformer, *, causal: bool) -> nn.Sequential:
+    """The blocks of one tower, initialised as GPT-2 and CLIP do: the deeper, the gentler."""
+    blocks = nn.Sequential(
+        *(
+            Block(
+                spec.width, heads, spec.head_dim, neurons,
+                activation=spec.activation, causal=causal,
+            )
+            for heads, neurons in zip(spec.heads, spec.neurons, strict=True)
+        )
+    )  # fmt: skip
+    residual_std = spec.width**-0.5 * (2 * len(blocks)) ** -0.5
+    for name, parameter in blocks.named_parameters():
+        if name.endswith("bias"):
+            nn.init.zeros_(parameter)
+        elif "norm" not in name:
+            residual = "output" in name or "down" in name
+            nn.init.normal_(parameter, std=residual_std if residual else spec.width**-0.5)
+    return blocks
+
+
+def set_dropout(model: nn.Module, rate: float) -> None:
+    """Set the rate of every dropout; a choice of training, not of the architecture."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = rate
+
+
+def set_fused_attention(model: nn.Module, fused: bool) -> None:
+    """Switch every attention of ours between the fast kernel and the exportable one."""
+    for module in model.modules():
+        if isinstance(module, Attention):
+            module.fused = fused
