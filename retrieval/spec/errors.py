@@ -42,6 +42,10 @@ class TrainingError(LeanclipError):
     """Training cannot go on: the loss is not finite, or a resumed run does not match."""
 
 
+class EvaluationError(LeanclipError):
+    """Embeddings cannot be scored: they are not finite, or shapes do not belong together."""
+
+
 class ExportError(LeanclipError):
     """A model cannot be converted, or a converted file does not match its source."""
 

@@ -1,0 +1,85 @@
+"""Captioned photos: JSON lines of ``{"image": "dev/x.jpg", "captions": ["...", ...]}``."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.corpora.lines import numbered_lines
+from retrieval.spec.errors import CorpusError
+
+_EXPECTED = 'expected {"image": "folder/photo.jpg", "captions": ["a sentence", ...]}'
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionedPhoto:
+    """A photo and the sentences that people wrote about it."""
+
+    image: Path
+    captions: tuple[str, ...]
+    """At least one; none is blank."""
+
+
+def is_pairs_name(path: Path) -> bool:
+    """Whether a file name says captioned photos rather than plain sentences."""
+    return path.name.removesuffix(".gz").endswith(".jsonl")
+
+
+def read_pairs(path: Path) -> list[CaptionedPhoto]:
+    """Read captioned photos from JSON lines (or ``.jsonl.gz``), in the order of the file.
+
+    Paths of photos are relative to the file. A photo that several lines name becomes one
+    entry with the captions of all of them, since two copies of a photo would compete with
+    each other in retrieval. Keys other than ``image`` and ``captions`` are ignored.
+
+    Raises:
+        CorpusError: A line is malformed, a photo is missing, or nothing is in the file.
+    """
+    captions: dict[Path, list[str]] = {}
+    line_of: dict[Path, int] = {}
+    for number, text in numbered_lines(path):
+        image, sentences = _parse(text, f"{path}:{number}")
+        photo = path.parent / image
+        captions.setdefault(photo, []).extend(sentences)
+        line_of.setdefault(photo, number)
+    if not captions:
+        raise CorpusError(f"{path}: holds no captioned photos; {_EXPECTED} on each line")
+    _require_photos(path, line_of)
+    return [CaptionedPhoto(photo, tuple(sentences)) for photo, sentences in captions.items()]
+
+
+def flatten_captions(pairs: list[CaptionedPhoto]) -> tuple[list[str], list[int]]:
+    """All captions in order, and for each the index of its photo in ``pairs``."""
+    captions = [caption for pair in pairs for caption in pair.captions]
+    photo_of_caption = [index for index, pair in enumerate(pairs) for _ in pair.captions]
+    return captions, photo_of_caption
+
+
+def _parse(text: str, place: str) -> tuple[str, list[str]]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CorpusError(f"{place}: not JSON ({error}); {_EXPECTED}") from error
+    if not isinstance(value, dict):
+        raise CorpusError(f"{place}: not a JSON object; {_EXPECTED}")
+    missing = [key for key in ("image", "captions") if key not in value]
+    if missing:
+        raise CorpusError(f"{place}: no {' and no '.join(missing)}; {_EXPECTED}")
+    image, captions = value["image"], value["captions"]
+    if not isinstance(image, str) or not image or "\0" in image:
+        raise CorpusError(f"{place}: image must be the path of a photo; {_EXPECTED}")
+    if not isinstance(captions, list) or not all(isinstance(one, str) for one in captions):
+        raise CorpusError(f"{place}: captions must be a list of sentences; {_EXPECTED}")
+    if not captions or not all(one.strip() for one in captions):
+        raise CorpusError(f"{place}: captions are empty; each photo needs at least one sentence")
+    return image, captions
+
+
+def _require_photos(path: Path, line_of: dict[Path, int]) -> None:
+    missing = [photo for photo in line_of if not photo.is_file()]
+    if missing:
+        first = missing[0]
+        more = f" (and {len(missing) - 1} more of {len(line_of)})" if len(missing) > 1 else ""
+        raise CorpusError(
+            f"{path}:{line_of[first]}: no such photo {first}{more}; "
+            "paths are relative to the folder of the file"
+        )

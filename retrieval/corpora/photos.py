@@ -1,0 +1,33 @@
+"""Photos of a folder, as training and caching see it: sorted, recursive, nothing hidden."""
+
+import os
+from pathlib import Path
+
+from retrieval.spec.errors import CorpusError
+from retrieval.vision.decode import is_photo_name
+
+
+def find_photos(folder: Path) -> list[Path]:
+    """Every photo below ``folder``, sorted by path; hidden files and folders left out.
+
+    Photos are recognised by suffix and not opened. Links to folders are not followed, so
+    that a loop of links cannot hang.
+
+    Raises:
+        CorpusError: No such folder, it cannot be listed, or no photo is in it.
+    """
+    if not folder.is_dir():
+        raise CorpusError(f"{folder}: no such folder of photos")
+    photos: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        photos += [
+            Path(place, name) for name in names if not name.startswith(".") and is_photo_name(name)
+        ]
+    if not photos:
+        raise CorpusError(f"{folder}: no photos in this folder or below it")
+    return sorted(photos)
+
+
+def _refuse(error: OSError) -> None:
+    raise CorpusError(f"{error.filename}: cannot be listed: {error.strerror}") from error
