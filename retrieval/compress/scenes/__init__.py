@@ -1,0 +1,7 @@
+"""Captioned scenes: pictures with true sentences, as many as a demo or a test likes."""
+
+from retrieval.compress.scenes.grammar import captions
+from retrieval.compress.scenes.scene import Scene, draw_scene
+from retrieval.compress.scenes.write import write_scenes
+
+__all__ = ["Scene", "captions", "draw_scene", "write_scenes"]
