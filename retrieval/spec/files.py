@@ -43,15 +43,23 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
-        retired = None
-        if path.exists():
-            retired = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-            path.replace(retired / path.name)
-        temporary.replace(path)
-        if retired is not None:
-            shutil.rmtree(retired)
+        swap_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def swap_folder(complete: Path, path: Path) -> None:
+    """Rename the folder ``complete`` onto ``path``; an earlier ``path`` is removed after that.
+
+    Both must lie in the same folder, so that renaming copies nothing.
+    """
+    retired = None
+    if path.exists():
+        retired = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+        path.replace(retired / path.name)
+    complete.replace(path)
+    if retired is not None:
+        shutil.rmtree(retired)
 
 
 def write_json(path: Path, value: Any) -> None:
