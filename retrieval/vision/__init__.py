@@ -1,0 +1,1 @@
+"""From a photo file to the pixels that an image tower takes."""
