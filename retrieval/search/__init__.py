@@ -1,0 +1,1 @@
+"""Indexing folders of photos and answering queries."""

@@ -1,0 +1,104 @@
+"""One SQLite file: opened, migrated, and its errors told in the user's words."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from retrieval.catalog.schema import migrate
+from retrieval.spec.errors import CatalogError
+
+Record = tuple[Any, ...]
+
+_LOCK_SECONDS = 30.0
+
+
+class Database:
+    """A connection that commits only through `writing`; for use from one thread."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the catalog at ``path``; make it, and its folder, when there is none.
+
+        Raises:
+            CatalogError: Damaged, locked for long, another program's, or a newer one.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _explained(path):
+            connection = sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)
+            try:
+                migrate(connection, path)
+                connection.execute("PRAGMA journal_mode = WAL")
+                # What a run reported as done survives a power cut, not only a kill.
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA foreign_keys = ON")
+            except BaseException:
+                connection.close()
+                raise
+        return cls(connection, path)
+
+    def close(self) -> None:
+        """Close the database; what was committed is kept."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction: all of it or nothing; other writers wait for its end.
+
+        Raises:
+            CatalogError: The disk is full, or another process holds the catalog for long.
+        """
+        with _explained(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def read(self, statement: str, *values: object) -> list[Record]:
+        """All rows that a statement returns for its values."""
+        with _explained(self.path):
+            return self._connection.execute(statement, values).fetchall()
+
+    def write(self, statement: str, *values: object) -> None:
+        """Change something; inside `writing`."""
+        with _explained(self.path):
+            self._connection.execute(statement, values)
+
+    def write_many(self, statement: str, values: Iterable[Sequence[object]]) -> None:
+        """Change something for each set of values; inside `writing`."""
+        with _explained(self.path):
+            self._connection.executemany(statement, values)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        busy = "; another leanclip is writing to it, try again" if "locked" in str(error) else ""
+        raise CatalogError(f"{path}: {error}{busy}") from error
+    except sqlite3.DatabaseError as error:
+        raise CatalogError(
+            f"{path} is damaged ({error}); move it aside and index your photos again"
+        ) from error
