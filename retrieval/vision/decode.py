@@ -3,6 +3,7 @@
 import stat
 import warnings
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -37,6 +38,10 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = (5, 6, 7, 8)
+
+FULL_SIZE = "full_size"
+"""Key in the ``info`` of an opened photo: its upright width and height in the file."""
 
 # Pillow's own limit holds for the whole process and lies below what phones make;
 # `open_photo` checks its limit from the header, before anything is decoded.
@@ -61,6 +66,8 @@ def open_photo(
 ) -> Image.Image:
     """Decode a photo upright, as RGB, the first frame if it is animated.
 
+    The image carries no metadata but ``info[FULL_SIZE]``.
+
     Args:
         path: JPEG, PNG, WebP, AVIF, GIF, TIFF or BMP; HEIC with ``leanclip[heif]``.
         target: Pixels that the short side must keep. When given, a large JPEG is decoded
@@ -78,12 +85,14 @@ def open_photo(
         _check_file(path)
         with path.open("rb") as stream:
             photo = Image.open(stream, formats=_formats(path))
-            _check_pixels(path, photo.width, photo.height, max_pixels)
+            full_size = photo.size
+            _check_pixels(path, full_size, max_pixels)
             if target is not None:
                 photo.draft(None, (DRAFT_MARGIN * target, DRAFT_MARGIN * target))
             photo.load()
-            upright = _turned(photo) if exif_orientation == "apply" else photo
-            rgb = to_rgb(upright, fill)
+            orientation = _orientation(photo) if exif_orientation == "apply" else 1
+            turn = _TURNS.get(orientation)
+            rgb = to_rgb(photo if turn is None else photo.transpose(turn), fill)
     except PhotoError:
         raise
     except UnidentifiedImageError as error:
@@ -93,7 +102,7 @@ def open_photo(
         # EOFError, MemoryError and more; what they mean to a user is the same.
         raise PhotoError(f"{path} cannot be read: {_line(error)}") from error
     # The metadata describes the file, not these pixels: its orientation would turn them again.
-    rgb.info = {}
+    rgb.info = {FULL_SIZE: full_size[::-1] if orientation in _SIDEWAYS else full_size}
     return rgb
 
 
@@ -106,7 +115,8 @@ def _check_file(path: Path) -> None:
         raise PhotoError(f"{path} is empty (0 bytes)")
 
 
-def _check_pixels(path: Path, width: int, height: int, limit: int) -> None:
+def _check_pixels(path: Path, size: tuple[int, int], limit: int) -> None:
+    width, height = size
     if width * height > limit:
         raise PhotoError(
             f"{path} has {width} x {height} = {width * height:,} pixels, more than the limit of "
@@ -114,21 +124,17 @@ def _check_pixels(path: Path, width: int, height: int, limit: int) -> None:
         )
 
 
-def _turned(photo: Image.Image) -> Image.Image:
+def _orientation(photo: Image.Image) -> int:
     try:
-        orientation = photo.getexif().get(ExifTags.Base.Orientation)
+        return int(photo.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:
         # Broken metadata, in as many ways as broken pixels: a photo without orientation.
-        return photo
-    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
-    return photo if turn is None else photo.transpose(turn)
+        return 1
 
 
 @cache
 def _register_heif() -> None:
-    import pillow_heif
-
-    pillow_heif.register_heif_opener()
+    import_module("pillow_heif").register_heif_opener()
 
 
 def _formats(path: Path) -> tuple[str, ...]:

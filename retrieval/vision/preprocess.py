@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from retrieval.spec.preprocessing import Preprocessing
-from retrieval.vision.decode import MAX_PIXELS, open_photo
+from retrieval.vision.decode import FULL_SIZE, MAX_PIXELS, open_photo
 from retrieval.vision.modes import to_rgb
 
 _FILTERS = {
@@ -42,26 +42,34 @@ def load_pixels(
         fill=spec.fill,
         max_pixels=max_pixels,
     )
-    return preprocess(photo, spec)
+    return preprocess(photo, spec, full_size=photo.info[FULL_SIZE])
 
 
-def preprocess(image: Image.Image, spec: Preprocessing) -> NDArray[np.uint8]:
+def preprocess(
+    image: Image.Image, spec: Preprocessing, *, full_size: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
     """Resize, then crop or pad; uint8 RGB ``(3, size, size)``, for every spec.
 
     Equal to open_clip's evaluation transform before its scaling: sizes and offsets are
     rounded as torchvision does. Scaling, normalising and the order of channels and
     dimensions belong to the exported graph.
+
+    Args:
+        image: An upright photo.
+        spec: What the image tower takes.
+        full_size: Width and height before a JPEG was decoded at a fraction of its size.
+            The fraction is rounded; sizes computed from it would shift the crop by a pixel.
     """
     image = to_rgb(image, spec.fill)
-    filter = _FILTERS[spec.interpolation]
-    match spec.resize_mode:
-        case "squash":
-            square = image.resize((spec.size, spec.size), filter)
-        case "longest":
-            square = _padded(image.resize(_longest(image.size, spec.size), filter), spec)
-        case "shortest":
-            image = _middle(image)
-            square = _cropped(image.resize(_shortest(image.size, spec.size), filter), spec.size)
+    sampling = _FILTERS[spec.interpolation]
+    if spec.resize_mode == "squash":
+        square = image.resize((spec.size, spec.size), sampling)
+    elif spec.resize_mode == "longest":
+        square = _padded(image.resize(_longest(full_size or image.size, spec.size), sampling), spec)
+    else:
+        middle = _middle(image)
+        source = full_size if full_size and middle is image else middle.size
+        square = _cropped(middle.resize(_shortest(source, spec.size), sampling), spec.size)
     return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
 
 
