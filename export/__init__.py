@@ -1,0 +1,1 @@
+"""Conversion of checkpoints to bundles that devices read."""

@@ -1,0 +1,1 @@
+"""One module for each format that a tower can be converted to."""

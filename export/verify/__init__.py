@@ -1,0 +1,1 @@
+"""Proof that a converted model still does what the original did."""

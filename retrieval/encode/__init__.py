@@ -1,0 +1,1 @@
+"""Back ends that turn photos and sentences into embeddings."""

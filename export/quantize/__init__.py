@@ -1,0 +1,1 @@
+"""Smaller weights, one module for each format."""

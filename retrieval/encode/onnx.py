@@ -1,0 +1,137 @@
+"""The default back end: a bundle's ONNX towers in ONNX Runtime, without torch."""
+
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from retrieval.encode.protocol import Embeddings, Pixels
+from retrieval.language.tokenizer import Tokenizer
+from retrieval.spec.bundle import check_file, read_bundle
+from retrieval.spec.errors import BundleError
+from retrieval.spec.preprocessing import Preprocessing
+
+MAX_BATCH = 32
+"""Rows that one call of a tower takes; more are split, to bound memory."""
+
+ACTIVATIONS = "activations"
+"""Key in an ONNX file's metadata: the type in which a tower computes."""
+DYNAMIC = "dynamic int8"
+"""Its value in towers that choose one int8 scale for a whole batch: an embedding would
+depend on its neighbours, so they run row by row."""
+
+
+class OnnxEncoder:
+    """Both towers of a bundle; each is read, and its hash checked, when it is first needed.
+
+    Args:
+        folder: The bundle.
+        threads: Threads for one tower; None lets ONNX Runtime take all processors.
+
+    Raises:
+        BundleError: The folder is no bundle, or of a newer format. A tower file that is
+            missing or damaged is reported when it is first needed.
+    """
+
+    def __init__(self, folder: Path, *, threads: int | None = None) -> None:
+        self.folder = folder
+        self.bundle = read_bundle(folder)
+        self._threads = threads
+        self._towers: dict[str, _Tower] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        return self.bundle.name
+
+    @property
+    def fingerprint(self) -> str:
+        return self.bundle.fingerprint
+
+    @property
+    def dim(self) -> int:
+        return self.bundle.embedding_dim
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return self.bundle.preprocessing
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        return Tokenizer.from_spec(self.bundle.text, self.folder)
+
+    def encode_pixels(self, pixels: Pixels) -> Embeddings:
+        return self._run("image", as_input(pixels, self.preprocessing))
+
+    def encode_sentences(self, sentences: Sequence[str]) -> Embeddings:
+        return self._run("text", self.tokenizer.batch(sentences))
+
+    def _run(self, tower: Literal["image", "text"], inputs: NDArray[np.generic]) -> Embeddings:
+        if len(inputs) == 0:
+            return np.empty((0, self.dim), np.float32)
+        with self._lock:
+            if tower not in self._towers:
+                self._towers[tower] = self._load(tower)
+        return self._towers[tower].run(inputs)
+
+    def _load(self, tower: Literal["image", "text"]) -> "_Tower":
+        path = check_file(self.folder, self.bundle.file(tower, "onnx"))
+        loaded = _Tower(path, self._threads)
+        if loaded.dim != self.dim:
+            raise BundleError(
+                f"{path} makes vectors of {loaded.dim} numbers, the bundle promises {self.dim}"
+            )
+        return loaded
+
+
+class _Tower:
+    """One session and how many rows it may be given at once."""
+
+    def __init__(self, path: Path, threads: int | None) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        options.log_severity_level = 3
+        # Photos are decoded beside the encoder: waiting threads must not burn its processor.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Without VNNI, AVX2's int8 product saturates; this trades a little speed for truth.
+        options.add_session_config_entry("session.x64quantprecision", "1")
+        try:
+            self._session = ort.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime raises plain subclasses of Exception.
+            reason = " ".join(str(error).split())
+            raise BundleError(
+                f"{path} cannot be loaded by ONNX Runtime {ort.__version__}: {reason}"
+            ) from error
+        self.dim: int = self._session.get_outputs()[0].shape[-1]
+        self._input = self._session.get_inputs()[0].name
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self._rows = 1 if metadata.get(ACTIVATIONS) == DYNAMIC else MAX_BATCH
+
+    def run(self, inputs: NDArray[np.generic]) -> Embeddings:
+        starts = range(0, len(inputs), self._rows)
+        parts = [
+            self._session.run(None, {self._input: inputs[start : start + self._rows]})[0]
+            for start in starts
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def as_input(pixels: Pixels, spec: Preprocessing) -> NDArray[np.generic]:
+    """Pixels as `retrieval.vision` makes them, in the form that the exported tower takes.
+
+    Args:
+        pixels: uint8 RGB ``(batch, 3, size, size)``.
+        spec: Its channel order, layout and pixel type are applied.
+    """
+    if spec.channel_order == "BGR":
+        pixels = pixels[:, ::-1]
+    if spec.layout == "NHWC":
+        pixels = pixels.transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(pixels, dtype=spec.pixel_type)
