@@ -1,0 +1,185 @@
+"""A finished teacher cache, read."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.compress.cache.layout import (
+    METADATA,
+    ShardContent,
+    Vectors,
+    find_shards,
+    read_note,
+    read_shard,
+)
+from retrieval.compress.cache.manifest import CacheManifest, read_manifest
+from retrieval.spec.errors import CacheError
+
+
+@dataclass(frozen=True, slots=True)
+class BuildCounts:
+    """What the run that built a cache had to do."""
+
+    computed: int
+    """Photos and sentences that the teacher embedded."""
+    reused: int
+    """Photos and sentences whose embeddings an earlier run had left."""
+    skipped: int
+    """Photos that could not be decoded."""
+
+
+class TeacherCache:
+    """Embeddings of a corpus by one teacher.
+
+    Row ``i`` of `image_embeddings` belongs to ``photos[i]``, each photo once; row ``j`` of
+    `text_embeddings` belongs to ``sentences[j]``, in the order of the corpus. In a cache of
+    pairs, ``photo_of_sentence[j]`` is the index of the photo that sentence ``j`` describes.
+
+    Use `open` for a folder on disk and `build.build_cache` to make one.
+    """
+
+    def __init__(
+        self, folder: Path, manifest: CacheManifest | None, built: BuildCounts | None = None
+    ) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        """None for a foreign cache: one that clip-retrieval wrote."""
+        self.built = built
+        """What the last build did; None for a cache that was only opened."""
+        self._shards = find_shards(folder)
+
+    @classmethod
+    def open(cls, folder: Path, *, expect_fingerprint: str | None = None) -> Self:
+        """Open a cache of ours, or the output folder of ``clip-retrieval inference``.
+
+        Args:
+            folder: Where ``img_emb``, ``text_emb`` and ``metadata`` lie.
+            expect_fingerprint: `Encoder.fingerprint` of the teacher that must have made it.
+
+        Raises:
+            CacheError: No cache there, it is unfinished, damaged, or of another teacher. A
+                foreign cache has no fingerprint, so it is refused if one is expected.
+        """
+        manifest = read_manifest(folder)
+        if manifest is None and not (folder / METADATA).is_dir():
+            unfinished = unfinished_folder(folder)
+            if unfinished.is_dir():
+                raise CacheError(
+                    f"{folder} is not finished ({len(find_shards(unfinished))} shards are); "
+                    "run leanclip cache again to go on"
+                )
+            raise CacheError(f"{folder} is no teacher cache; make one with leanclip cache")
+        if expect_fingerprint is not None:
+            _refuse_other_teacher(folder, manifest, expect_fingerprint)
+        cache = cls(folder, manifest)
+        found, expected = len(cache._shards), manifest.shards if manifest else None
+        if found == 0 or (expected is not None and found != expected):
+            raise CacheError(
+                f"{folder} has {found} of {expected or 'its'} shards; "
+                "remove it and run leanclip cache again"
+            )
+        return cache
+
+    @property
+    def photos(self) -> list[Path]:
+        """Photos that have an embedding, each once, in the order of the corpus."""
+        return [Path(path) for path in self._first_row_of_photo]
+
+    @property
+    def sentences(self) -> list[str]:
+        """Sentences that have an embedding, in the order of the corpus."""
+        return [text for content in self._contents for text in content.columns.get("caption", [])]
+
+    @property
+    def photo_of_sentence(self) -> NDArray[np.int64]:
+        """Index in `photos` of each sentence's photo, ``(len(sentences),)``.
+
+        Raises:
+            CacheError: The cache holds only photos or only sentences.
+        """
+        if not (self.has_photos and self.has_sentences):
+            raise CacheError(f"{self.folder} holds no pairs of photos and sentences")
+        index = {path: number for number, path in enumerate(self._first_row_of_photo)}
+        return np.array([index[path] for path in self._paths], dtype=np.int64)
+
+    @property
+    def unreadable(self) -> list[tuple[Path, str]]:
+        """Photos that were left out because they could not be decoded, and why."""
+        notes = [read_note(shard).get("unreadable", []) for shard in self._shards]
+        return [(Path(path), reason) for note in notes for path, _, _, reason in note]
+
+    @property
+    def has_photos(self) -> bool:
+        """Whether there are embeddings of photos."""
+        return self._contents[0].images is not None
+
+    @property
+    def has_sentences(self) -> bool:
+        """Whether there are embeddings of sentences."""
+        return self._contents[0].texts is not None
+
+    def image_embeddings(self) -> Vectors:
+        """Embeddings of `photos`, float16 ``(len(photos), dim)``; mapped where possible.
+
+        Raises:
+            CacheError: The cache holds only sentences.
+        """
+        vectors = self._joined([content.images for content in self._contents], "photos")
+        rows = list(self._first_row_of_photo.values())
+        return vectors if len(rows) == len(vectors) else vectors[rows]
+
+    def text_embeddings(self) -> Vectors:
+        """Embeddings of `sentences`, float16 ``(len(sentences), dim)``; mapped where possible.
+
+        Raises:
+            CacheError: The cache holds only photos.
+        """
+        return self._joined([content.texts for content in self._contents], "sentences")
+
+    @cached_property
+    def _contents(self) -> list[ShardContent]:
+        return [read_shard(shard) for shard in self._shards]
+
+    @property
+    def _paths(self) -> list[str]:
+        return [path for content in self._contents for path in content.columns["image_path"]]
+
+    @cached_property
+    def _first_row_of_photo(self) -> dict[str, int]:
+        rows: dict[str, int] = {}
+        if self.has_photos:
+            for row, path in enumerate(self._paths):
+                rows.setdefault(path, row)
+        return rows
+
+    def _joined(self, parts: list[NDArray[np.floating] | None], what: str) -> Vectors:
+        there = [part for part in parts if part is not None]
+        if len(there) != len(parts):
+            raise CacheError(f"{self.folder} holds no embeddings of {what}")
+        if len({part.shape[1] for part in there}) != 1:
+            raise CacheError(f"{self.folder} mixes embeddings of different lengths")
+        whole = there[0] if len(there) == 1 else np.concatenate(there)
+        return whole.astype(np.float16, copy=False)
+
+
+def unfinished_folder(folder: Path) -> Path:
+    """Where shards are kept until the last one is written; then it becomes ``folder``."""
+    return folder.parent / f".{folder.name}.unfinished"
+
+
+def _refuse_other_teacher(folder: Path, manifest: CacheManifest | None, expected: str) -> None:
+    if manifest is None:
+        raise CacheError(
+            f"{folder} was not written by leanclip, so nothing says which teacher made it; "
+            "cache the corpus with leanclip cache, or use it without naming a teacher"
+        )
+    if manifest.fingerprint != expected:
+        raise CacheError(
+            f"{folder} was made by another teacher: {manifest.teacher} "
+            f"({manifest.fingerprint[:12]}), not {expected[:12]}; "
+            "name that teacher, or cache into another folder"
+        )

@@ -1,0 +1,58 @@
+"""What a cache is built from, as rows of a photo, a sentence, or both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple, Self
+
+from retrieval.corpora.pairs import CaptionedPhoto, is_pairs_name, read_pairs
+from retrieval.corpora.photos import find_photos
+from retrieval.corpora.sentences import read_sentences
+
+Kind = Literal["photos", "sentences", "pairs"]
+
+
+class Row(NamedTuple):
+    """One row of a cache; at least one of the two is there."""
+
+    photo: Path | None
+    sentence: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Inputs for a teacher, in the order in which their embeddings are stored."""
+
+    kind: Kind
+    rows: Sequence[Row]
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """A folder of photos, captioned photos (``.jsonl``), or else a file of sentences.
+
+        Raises:
+            CorpusError: The folder or file is missing, empty or malformed.
+        """
+        if path.is_dir():
+            return cls.of_photos(find_photos(path))
+        if is_pairs_name(path):
+            return cls.of_pairs(read_pairs(path))
+        return cls.of_sentences(read_sentences(path))
+
+    @classmethod
+    def of_photos(cls, photos: Sequence[Path]) -> Self:
+        """One row a photo."""
+        return cls("photos", [Row(photo.absolute(), None) for photo in photos])
+
+    @classmethod
+    def of_sentences(cls, sentences: Sequence[str]) -> Self:
+        """One row a sentence; repetitions are kept, and embedded once."""
+        return cls("sentences", [Row(None, sentence) for sentence in sentences])
+
+    @classmethod
+    def of_pairs(cls, pairs: Sequence[CaptionedPhoto]) -> Self:
+        """One row a caption; a photo is embedded once, and stored beside each caption."""
+        return cls(
+            "pairs",
+            [Row(pair.image.absolute(), caption) for pair in pairs for caption in pair.captions],
+        )
