@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and the hashes that name their content."""
 
+import glob
 import hashlib
 import json
 import os
@@ -53,13 +54,13 @@ def swap_folder(complete: Path, path: Path) -> None:
 
     Both must lie in the same folder, so that renaming copies nothing.
     """
-    retired = None
     if path.exists():
         retired = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
         path.replace(retired / path.name)
     complete.replace(path)
-    if retired is not None:
-        shutil.rmtree(retired)
+    # Also what an earlier run left that was killed right here.
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.old.*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def write_json(path: Path, value: Any) -> None:
