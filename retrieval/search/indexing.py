@@ -87,7 +87,8 @@ def index_folder(
         space: The encoder's embedding space.
         vectors: The space's vectors on disk.
         encoder: Embeds the photos.
-        progress: Called after each committed batch.
+        progress: Called before the first photo and after each committed batch, if any
+            photo has to be read.
 
     Raises:
         PhotoError: The folder holds no photos and never did.
@@ -103,12 +104,11 @@ def index_folder(
     with catalog.writing():
         catalog.restore(plan.restore)
         catalog.mark_gone(plan.gone)
-    skipped = 0
-    added = 0
-    changed = 0
+    added = changed = skipped = done = 0
+    if plan.encode and progress is not None:
+        progress(IndexProgress(0, len(plan.encode), 0))
     stream = decoded_photos(plan.encode, encoder.preprocessing, ahead=BATCH * BATCHES_AHEAD)
     with closing(stream):
-        done = 0
         for batch in _batches(stream):
             finished = _commit(batch, catalog, space, vectors, encoder)
             changed += sum(file.path in plan.changed for file in finished)

@@ -1,6 +1,5 @@
 """A person's photos and one model: keep them indexed, and search them."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,21 +12,12 @@ from retrieval.encode.protocol import Embeddings, Encoder
 from retrieval.index.exact import ExactIndex
 from retrieval.index.protocol import RowMask, VectorIndex
 from retrieval.index.vectors import VectorFile
+from retrieval.search.hit import Hit
 from retrieval.search.indexing import IndexReport, Progress, index_folder
 from retrieval.search.query import PhotoQuery, Query, parse_query
 from retrieval.search.scan import resolved_folder
 from retrieval.spec.errors import CatalogError, QueryError
 from retrieval.vision.preprocess import load_pixels
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A photo that was found."""
-
-    path: Path
-    score: float
-    """Cosine of the query and the photo, -1 to 1; comparable within one query only."""
-    photo_id: int
 
 
 class Library:
@@ -195,3 +185,18 @@ def _is_there(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def remembered_model(home: Path) -> str | None:
+    """What opens the model that the library in ``home`` was last made whole with.
+
+    None when there is no library yet, or when it was filled without saying by what.
+
+    Raises:
+        CatalogError: The catalog cannot be used; see `Catalog.open`.
+    """
+    if not (home / CATALOG_FILE).exists():
+        return None
+    with Catalog.open(home / CATALOG_FILE) as catalog:
+        serving = catalog.serving()
+    return None if serving is None else serving.source

@@ -34,13 +34,13 @@ def parse_query(text: str) -> Query:
     if not text.strip():
         raise QueryError("the query is empty: say in words what the photo shows")
     path = Path(text)
-    if not is_photo_name(path):
-        return SentenceQuery(text)
-    if _is_file(path):
-        return PhotoQuery(path)
-    if len(text.split()) == 1:
-        raise QueryError(f"{text}: there is no such photo to compare with")
-    return SentenceQuery(text)
+    if is_photo_name(path):
+        if _is_file(path):
+            return PhotoQuery(path)
+        if len(text.split()) == 1:
+            raise QueryError(f"{text}: there is no such photo to compare with")
+    # Bytes that a terminal passed on and that are no text cannot be tokenized.
+    return SentenceQuery(text.encode("utf-8", "replace").decode())
 
 
 def ignored_end(sentence: str, tokenizer: Tokenizer) -> bool:

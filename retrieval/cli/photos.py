@@ -1,0 +1,138 @@
+"""What the commands of the search product share: options, progress, how paths are shown."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from retrieval.search.indexing import IndexProgress, IndexReport
+from retrieval.search.library import Library, remembered_model
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+DEFAULT_MODEL = "default"
+SKIPPED_SHOWN = 20
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the catalog; else LEANCLIP_HOME, else the system's choice."),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BUNDLE|default",
+        help="Model to use; else the one that the catalog was filled with.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print only JSON on standard output.")]
+
+
+@contextmanager
+def opened_library(home: Path, model: str | None) -> Iterator[Library]:
+    """The library in ``home``, with the named model or the one that it remembers."""
+    source = model or remembered_model(home) or DEFAULT_MODEL
+    if source != DEFAULT_MODEL:
+        source = str(Path(source).expanduser().resolve())
+    # ONNX Runtime takes a while to import, and a wrong --home should not have to wait for it.
+    from retrieval.encode.load import open_encoder
+
+    with Library.open(home, open_encoder(source), source=source) as library:
+        yield library
+
+
+def index_with_progress(library: Library, folder: Path) -> IndexReport:
+    """Index ``folder``; a bar on standard error shows how it goes, if there is work."""
+    with _Bar() as bar:
+        return library.ensure_index(folder, progress=bar.show)
+
+
+class _Bar:
+    """Rate, time left and skipped files; appears when the first photo has to be read."""
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+        self._task: Any = None
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, now: IndexProgress) -> None:
+        """Draw the state of the run."""
+        if self._bar is None:
+            self._bar = _new_bar()
+            self._task = self._bar.add_task("indexing", total=now.total, rate="", skipped="")
+            self._bar.start()
+        speed = self._bar.tasks[0].speed
+        self._bar.update(
+            self._task,
+            completed=now.done,
+            rate=f"{speed:.0f} photos/s" if speed else "",
+            skipped=f"{now.skipped} skipped" if now.skipped else "",
+        )
+
+
+def _new_bar() -> "Progress":
+    from rich import progress as rich_progress
+    from rich.console import Console
+
+    return rich_progress.Progress(
+        "indexing",
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        "{task.fields[rate]}",
+        rich_progress.TimeRemainingColumn(),
+        "[yellow]{task.fields[skipped]}",
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def note(message: str) -> None:
+    """Say something on standard error, where it does not disturb a pipe."""
+    print(f"leanclip: {message}", file=sys.stderr)
+
+
+def shown(path: Path) -> str:
+    """A path fit for a terminal: short, and without bytes that are no text or that act."""
+    here = Path.cwd()
+    text = str(path.relative_to(here) if path.is_relative_to(here) else path)
+    readable = os.fsencode(text).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable)
+
+
+def print_skipped(skipped: list[tuple[Path, str]]) -> None:
+    """List files that cannot be searched, with the reason for each."""
+    if not skipped:
+        return
+    print(f"skipped {len(skipped)}:")
+    for path, why in skipped[:SKIPPED_SHOWN]:
+        print(f"  {shown(path)}: {why}")
+    if len(skipped) > SKIPPED_SHOWN:
+        print(f"  and {len(skipped) - SKIPPED_SHOWN} more; leanclip status --json names all")
+
+
+def report_as_json(report: IndexReport) -> dict[str, Any]:
+    """An indexing report with plain values."""
+    return {
+        "photos": report.photos,
+        "added": report.added,
+        "changed": report.changed,
+        "removed": report.removed,
+        "unchanged": report.unchanged,
+        "skipped": skipped_as_json(report.skipped),
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def skipped_as_json(skipped: list[tuple[Path, str]]) -> list[dict[str, str]]:
+    """Skipped files with plain values."""
+    return [{"path": str(path), "why": why} for path, why in skipped]
