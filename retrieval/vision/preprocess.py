@@ -10,6 +10,8 @@ from retrieval.spec.preprocessing import Preprocessing
 from retrieval.vision.decode import FULL_SIZE, MAX_PIXELS, open_photo
 from retrieval.vision.modes import to_rgb
 
+Pixels = NDArray[np.uint8]
+
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -23,7 +25,7 @@ _LONGEST_ASPECT = 8
 
 def load_pixels(
     path: Path, spec: Preprocessing, *, draft: bool = True, max_pixels: int = MAX_PIXELS
-) -> NDArray[np.uint8]:
+) -> Pixels:
     """Decode and preprocess a photo file; uint8 RGB ``(3, size, size)``.
 
     Args:
@@ -47,7 +49,7 @@ def load_pixels(
 
 def preprocess(
     image: Image.Image, spec: Preprocessing, *, full_size: tuple[int, int] | None = None
-) -> NDArray[np.uint8]:
+) -> Pixels:
     """Resize, then crop or pad; uint8 RGB ``(3, size, size)``, for every spec.
 
     Equal to open_clip's evaluation transform before its scaling: sizes and offsets are
@@ -73,7 +75,7 @@ def preprocess(
     return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
 
 
-def normalise(pixels: NDArray[np.uint8], spec: Preprocessing) -> NDArray[np.float32]:
+def normalise(pixels: Pixels, spec: Preprocessing) -> NDArray[np.float32]:
     """What the graph does to RGB ``(..., 3, height, width)`` first, in numpy.
 
     Pixels 0 to 255 are scaled to ``value_range``, then ``mean`` and ``std`` apply.
