@@ -16,6 +16,7 @@ from retrieval.compress.cache.layout import (
     write_shard,
 )
 from retrieval.compress.cache.manifest import (
+    MANIFEST,
     CacheManifest,
     manifest_for,
     read_manifest,
@@ -191,9 +192,10 @@ class _Build:
             first = next(iter(self.store.unreadable.values()), "")
             raise CorpusError(f"none of the photos can be decoded; the first: {first}")
         kept = {path for shard in shards for path in (shard.metadata, shard.images, shard.texts)}
+        kept.add(self.unfinished / MANIFEST)
         # An earlier plan may have left more shards, and a killed run temporary files.
-        for path in self.unfinished.glob("*/*"):
-            if path not in kept:
+        for path in list(self.unfinished.rglob("*")):
+            if path.is_file() and path not in kept:
                 path.unlink()
         finished = self.manifest.model_copy(update={"shards": len(planned)})
         write_manifest(self.unfinished, finished)
