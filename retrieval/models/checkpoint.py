@@ -132,7 +132,9 @@ def fingerprint(config: ModelConfig, weights_sha256: str) -> str:
 
 
 def _stored_weights(model: DualEncoder, half: bool) -> dict[str, torch.Tensor]:
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
+    }
     if half:
         state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
     return state

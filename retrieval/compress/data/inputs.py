@@ -1,0 +1,100 @@
+"""What a tower is fed in stage 1: items with their index, in seeded order."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from retrieval.compress.data.order import Batches, batches_by_length, shuffled_batches
+from retrieval.compress.data.photos import PhotoViews
+from retrieval.compress.data.tokens import Ids, hide_tokens, token_lengths, trimmed
+from retrieval.compress.recipe import Training
+from retrieval.language.tokenizer import Tokenizer
+from retrieval.models.dual_encoder import DualEncoder
+from retrieval.models.normalise import PixelNormaliser
+
+
+class Inputs(ABC):
+    """Items of one modality and how the student embeds them."""
+
+    @property
+    @abstractmethod
+    def steps_per_epoch(self) -> int:
+        """Batches in one epoch."""
+
+    @abstractmethod
+    def batches(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """``(indices (batch,), input)`` of an epoch from batch ``first`` on."""
+
+    @abstractmethod
+    def encode(self, model: DualEncoder, inputs: Tensor) -> Tensor:
+        """Embeddings ``(batch, dim)`` of a batch, with the noise of training."""
+
+
+class PhotoInputs(Inputs, nn.Module):
+    """Random views of photos."""
+
+    def __init__(
+        self,
+        photos: Sequence[Path],
+        model: DualEncoder,
+        training: Training,
+        *,
+        seed: int,
+        mirror: Sequence[bool] | None = None,
+    ) -> None:
+        super().__init__()
+        spec = model.config.preprocessing
+        self.views = PhotoViews(photos, spec, training.augmentation, seed=seed, mirror=mirror)
+        self.training_settings = training
+        self.seed = seed
+        self.normalise = PixelNormaliser(spec)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(1, len(self.views) // self.training_settings.batch_size)
+
+    def batches(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        settings = self.training_settings
+        order = shuffled_batches(len(self.views), settings.batch_size, seed=self.seed, epoch=epoch)
+        rest = order[first:]
+        pixels = self.views.batches(rest, epoch, settings.loader_workers)
+        for indices, batch in zip(rest, pixels, strict=True):
+            yield torch.tensor(indices), batch
+
+    def encode(self, model: DualEncoder, inputs: Tensor) -> Tensor:
+        return model.encode_image(channels_last(self.normalise(inputs)))
+
+
+class SentenceInputs(Inputs):
+    """Sentences as token ids, batched by length."""
+
+    def __init__(self, ids: Ids, tokenizer: Tokenizer, training: Training, *, seed: int) -> None:
+        self.ids = ids
+        self.tokenizer = tokenizer
+        self.training_settings = training
+        self.seed = seed
+        self.lengths = token_lengths(ids, tokenizer)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(1, len(self.ids) // self.training_settings.batch_size)
+
+    def batches(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for indices in self._order(epoch)[first:]:
+            yield torch.tensor(indices), trimmed(self.ids[indices])
+
+    def encode(self, model: DualEncoder, inputs: Tensor) -> Tensor:
+        rate = self.training_settings.token_dropout if model.training else 0.0
+        return model.encode_text(hide_tokens(inputs, rate, self.tokenizer))
+
+    def _order(self, epoch: int) -> Batches:
+        size = self.training_settings.batch_size
+        return batches_by_length(self.lengths, size, seed=self.seed, epoch=epoch)
+
+
+def channels_last(pixels: Tensor) -> Tensor:
+    """The memory layout in which convolutions run fastest on CPUs and on tensor cores."""
+    return pixels.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,63 @@
+"""AdamW with learning rates by prefix, and a schedule that is a function of the step."""
+
+import math
+
+import torch
+from torch import nn
+
+from retrieval.compress.recipe import Training
+from retrieval.spec.errors import RecipeError
+
+
+def make_optimiser(module: nn.Module, settings: Training) -> torch.optim.AdamW:
+    """One parameter group per learning rate and decay; frozen parameters are left out.
+
+    Vectors (biases, norms, temperatures) do not decay.
+
+    Raises:
+        RecipeError: A multiplier names no parameter, or nothing is left to train.
+    """
+    unused = set(settings.multipliers)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        prefix = _longest_prefix(name, settings.multipliers)
+        unused -= {p for p in settings.multipliers if name.startswith(p)}
+        factor = 1.0 if prefix is None else settings.multipliers[prefix]
+        if factor == 0:
+            parameter.requires_grad_(False)
+            continue
+        decay = settings.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((factor, decay), []).append(parameter)
+    if unused:
+        raise RecipeError(f"training.multipliers: no parameter starts with {sorted(unused)[0]!r}")
+    if not groups:
+        raise RecipeError("nothing to train: every parameter is frozen by training.multipliers")
+    return torch.optim.AdamW(
+        [
+            {"params": parameters, "weight_decay": decay, "factor": factor}
+            for (factor, decay), parameters in groups.items()
+        ],
+        lr=settings.learning_rate,
+        betas=(0.9, 0.98),
+    )
+
+
+def set_learning_rate(
+    optimiser: torch.optim.Optimizer, settings: Training, step: int, total: int
+) -> float:
+    """Linear warm-up, then cosine to zero; returns the base rate of this step."""
+    warmup = max(1, round(settings.warmup * total))
+    if step < warmup:
+        share = (step + 1) / warmup
+    else:
+        share = 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+    rate = settings.learning_rate * share
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["factor"]
+    return rate
+
+
+def _longest_prefix(name: str, prefixes: dict[str, float]) -> str | None:
+    return max((p for p in prefixes if name.startswith(p)), key=len, default=None)

@@ -1,0 +1,261 @@
+"""Recipes: everything a run needs, as validated data that is kept beside its result."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from retrieval.spec.base import Spec
+from retrieval.spec.errors import RecipeError
+from retrieval.spec.files import sha256_json
+from retrieval.spec.model import ImageTowerSpec, TextTowerSpec, Width
+from retrieval.spec.preprocessing import Preprocessing
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0)]
+
+
+class Vocabulary(Spec):
+    """Which tokens the student reads."""
+
+    size: Annotated[int, Field(ge=1024)] | Literal["clip"] = "clip"
+    """``clip``: CLIP's 49,408 tokens. A number: that many, trained on the recipe's own
+    sentences and captions. The token embedding is most of a text tower's bytes."""
+    context_length: Annotated[int, Field(ge=8, le=1024)] = 77
+
+
+class CanonicalCorrelation(Spec):
+    """Closed-form start of both projections from captioned photos (regularised CCA)."""
+
+    image_ridge: Annotated[float, Field(gt=0)] = 0.1
+    text_ridge: Annotated[float, Field(gt=0)] = 0.1
+    power: Weight = 1.0
+    """Directions are weighted by their correlation to this power."""
+
+
+class Start(Spec):
+    """Where the student's weights come from; random where nothing is said."""
+
+    image_weights: tuple[Path, ...] = ()
+    """Weights of each timm backbone, as safetensors without or with a classifier."""
+    checkpoint: Path | None = None
+    """A checkpoint of the same shape to go on from; excludes the other starts."""
+    canonical_correlation: CanonicalCorrelation | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if self.checkpoint is not None and (self.image_weights or self.canonical_correlation):
+            raise ValueError("checkpoint already sets every weight; leave the other starts out")
+        return self
+
+
+class Student(Spec):
+    """Shape and start of the model that is trained."""
+
+    name: str
+    embedding_dim: Width
+    image: ImageTowerSpec
+    text: TextTowerSpec
+    preprocessing: Preprocessing
+    vocabulary: Vocabulary = Vocabulary()
+    start: Start = Start()
+
+
+class Data(Spec):
+    """What to learn from; photos and sentences need not belong together."""
+
+    photos: tuple[Path, ...] = ()
+    """Folders of photos for stage 1."""
+    sentences: tuple[Path, ...] = ()
+    """Text files, one sentence a line, for stage 1."""
+    pairs: tuple[Path, ...] = ()
+    """Captioned photos (JSON lines) for stage 2; stage 1 uses both sides of them too."""
+    dev: Path | None = None
+    """Captioned photos that choose the best epoch; never a test split."""
+
+
+class Augmentation(Spec):
+    """Random views of a photo during training."""
+
+    min_area: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """Smallest share of the photo's area that a crop keeps."""
+    aspect: Annotated[float, Field(ge=1, le=3)] = 1.2
+    """Largest change of aspect ratio, either way."""
+    mirror: bool = True
+    """Flip left to right half of the time, unless a caption speaks of left or right."""
+    colour: Fraction = 0.0
+    """Strength of random brightness, contrast and saturation."""
+
+
+class Training(Spec):
+    """Settings of the loop, the same for every stage."""
+
+    epochs: Annotated[int, Field(ge=1)] = 5
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    accumulation: Annotated[int, Field(ge=1)] = 1
+    """Batches whose gradients are added up before a step."""
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    multipliers: dict[str, Weight] = {}
+    """Learning-rate factors by parameter prefix; the longest that matches applies, and 0
+    freezes, for example ``{image.backbones: 0.3, image.backbones.0.conv_stem: 0}``."""
+    weight_decay: Weight = 0.05
+    warmup: Fraction = 0.05
+    """Share of all steps over which the learning rate rises from zero; cosine after."""
+    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    dropout: Fraction = 0.0
+    token_dropout: Fraction = 0.0
+    """Share of tokens that are hidden from the text tower (replaced by padding's id)."""
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of an exponential moving average of the weights, evaluated and kept; 0: none."""
+    freeze_norm: bool = True
+    """Keep batch norm of pretrained backbones at its stored statistics."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Stop after so many epochs without a better dev recall."""
+    augmentation: Augmentation = Augmentation()
+    loader_workers: Annotated[int, Field(ge=0)] = 2
+    save_every_seconds: Annotated[float, Field(gt=0)] = 120.0
+
+
+class Distil(Spec):
+    """Stage 1: one tower learns the teacher's embeddings, without pairs."""
+
+    stage: Literal["distil"]
+    tower: Literal["image", "text"]
+    contrastive: Weight = 1.0
+    """Pick the own teacher embedding out of the batch and a bank (METHODS 1.2)."""
+    regression: Weight = 1.0
+    """Squared distance to the teacher's embedding, times the embedding's length."""
+    temperature: Annotated[float, Field(gt=0)] = 0.05
+    bank: Annotated[int, Field(ge=0)] = 4096
+    """Teacher embeddings of the corpus that serve as further negatives in each step."""
+    training: Training = Training()
+
+
+class Finetune(Spec):
+    """Stage 2: captioned photos, one tower against the frozen other, or both jointly."""
+
+    stage: Literal["finetune"]
+    towers: tuple[Literal["image", "text"], ...]
+    pairs: Weight = 1.0
+    """In-batch contrastive loss, both ways."""
+    similarity: Weight = 1.0
+    """Divergence from the teacher's in-batch similarity distribution, both ways."""
+    hard_negatives: Weight = 0.0
+    """Contrast with what the frozen side's index ranks wrongly high."""
+    mined: Annotated[int, Field(ge=1)] = 64
+    """Nearest wrong items kept per query when mining, at the start of each epoch."""
+    negatives: Annotated[int, Field(ge=1)] = 8
+    """Of these, how many each step draws."""
+    captions_per_photo: Annotated[int, Field(ge=1)] = 1
+    temperature: Annotated[float, Field(gt=0)] = 0.05
+    """Start of the learned temperature of the contrastive losses."""
+    teacher_temperature: Annotated[float, Field(gt=0)] = 0.05
+    training: Training = Training()
+
+    @model_validator(mode="after")
+    def _can_work(self) -> Self:
+        if not self.towers or len(set(self.towers)) != len(self.towers):
+            raise ValueError("towers must be [image], [text] or [image, text]")
+        if self.hard_negatives and len(self.towers) == 2:
+            raise ValueError("hard_negatives needs one tower frozen: an index of moving "
+                             "embeddings would be stale; set it to 0 or train one tower")  # fmt: skip
+        return self
+
+
+Stage = Annotated[Distil | Finetune, Field(discriminator="stage")]
+
+
+class Recipe(Spec):
+    """A compression run, top to bottom."""
+
+    name: str
+    seed: int = 0
+    teacher: str | None = None
+    """``open_clip:MODEL/PRETRAINED``, a checkpoint or a bundle. Not needed without
+    distillation."""
+    student: Student
+    data: Data
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _has_what_stages_need(self) -> Self:
+        for stage in self.stages:
+            _require(self, stage)
+        if self.student.start.canonical_correlation and not self.data.pairs:
+            raise ValueError("start.canonical_correlation needs data.pairs")
+        return self
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the recipe's content."""
+        return sha256_json(self.model_dump(mode="json"))
+
+
+def _require(recipe: Recipe, stage: Distil | Finetune) -> None:
+    data = recipe.data
+    if isinstance(stage, Distil):
+        if recipe.teacher is None:
+            raise ValueError("stage distil needs a teacher")
+        own = data.photos if stage.tower == "image" else data.sentences
+        if not own and not data.pairs:
+            kind = "photos" if stage.tower == "image" else "sentences"
+            raise ValueError(f"stage distil of the {stage.tower} tower needs data.{kind} or pairs")
+        return
+    if not data.pairs:
+        raise ValueError("stage finetune needs data.pairs")
+    if stage.similarity and recipe.teacher is None:
+        raise ValueError("stage finetune with similarity > 0 needs a teacher")
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe; its relative paths count from the recipe's own folder.
+
+    Raises:
+        RecipeError: The file is missing, is not YAML, or an entry is unknown, of the wrong
+            type or in conflict with another; the message names the entry.
+    """
+    try:
+        value = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"cannot read recipe {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    return make_recipe(value, origin=str(path), base=path.parent)
+
+
+def make_recipe(value: Any, *, origin: str, base: Path) -> Recipe:
+    """Validate a recipe given as plain data; ``base`` is where relative paths count from."""
+    try:
+        recipe = Recipe.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the recipe"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise RecipeError(f"{origin}: {place}: {first['msg']}{more}") from error
+    return _with_paths_from(recipe, base)
+
+
+def _with_paths_from(recipe: Recipe, base: Path) -> Recipe:
+    data = recipe.data
+    start = recipe.student.start
+    located_data = data.model_copy(
+        update={
+            "photos": tuple(base / path for path in data.photos),
+            "sentences": tuple(base / path for path in data.sentences),
+            "pairs": tuple(base / path for path in data.pairs),
+            "dev": base / data.dev if data.dev else None,
+        }
+    )
+    located_start = start.model_copy(
+        update={
+            "image_weights": tuple(base / path for path in start.image_weights),
+            "checkpoint": base / start.checkpoint if start.checkpoint else None,
+        }
+    )
+    teacher = recipe.teacher
+    if teacher and (base / teacher).is_dir():
+        teacher = str(base / teacher)
+    student = recipe.student.model_copy(update={"start": located_start})
+    return recipe.model_copy(update={"data": located_data, "student": student, "teacher": teacher})

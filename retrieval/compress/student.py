@@ -1,0 +1,122 @@
+"""The student at its start: vocabulary, shape, and the weights that the recipe names."""
+
+import torch
+
+from retrieval.compress.data.tokens import Ids
+from retrieval.compress.embed import embed_features
+from retrieval.compress.recipe import Recipe
+from retrieval.compress.start.correlation import canonical_correlation, factorised, token_bags
+from retrieval.compress.start.weights import load_backbone_weights
+from retrieval.compress.teacher import Captioned, read_captioned
+from retrieval.corpora.sentences import read_sentences
+from retrieval.language.tokenizer import Tokenizer
+from retrieval.language.training import train_vocabulary
+from retrieval.models.checkpoint import load_checkpoint
+from retrieval.models.dual_encoder import DualEncoder
+from retrieval.models.text import TextTransformer
+from retrieval.models.timm_tower import TimmImageTower
+from retrieval.spec.errors import RecipeError
+from retrieval.spec.model import ModelConfig, OpenClipTower
+
+# Beyond this many captions a closed-form start gains nothing and costs memory.
+_MOST_CAPTIONS = 200_000
+
+
+def make_student(recipe: Recipe) -> tuple[DualEncoder, Tokenizer]:
+    """Build the student of a recipe; the same recipe gives the same weights.
+
+    Raises:
+        RecipeError: A start does not fit the student's shape.
+    """
+    student = recipe.student
+    start = student.start
+    if isinstance(student.image, OpenClipTower) or isinstance(student.text, OpenClipTower):
+        raise RecipeError("student: open_clip towers can teach, not learn; choose timm, vit "
+                          "or transformer towers")  # fmt: skip
+    if start.checkpoint is not None:
+        return _from_checkpoint(recipe)
+    tokenizer = _make_tokenizer(recipe)
+    config = ModelConfig(
+        name=student.name,
+        embedding_dim=student.embedding_dim,
+        image=student.image,
+        text=student.text,
+        preprocessing=student.preprocessing,
+        tokens=tokenizer.spec,
+    )
+    torch.manual_seed(recipe.seed)
+    model = DualEncoder(config)
+    if start.image_weights:
+        load_backbone_weights(model.image, start.image_weights)
+    if start.canonical_correlation is not None:
+        _start_from_correlation(recipe, model, tokenizer)
+    return model, tokenizer
+
+
+def _from_checkpoint(recipe: Recipe) -> tuple[DualEncoder, Tokenizer]:
+    assert recipe.student.start.checkpoint is not None
+    loaded = load_checkpoint(recipe.student.start.checkpoint)
+    config = loaded.config
+    wanted = recipe.student
+    for part in ("embedding_dim", "image", "text"):
+        if getattr(config, part) != getattr(wanted, part):
+            raise RecipeError(
+                f"student.{part} differs from {wanted.start.checkpoint}; "
+                "start.checkpoint needs the same shape"
+            )
+    changed = {"name": wanted.name, "preprocessing": wanted.preprocessing}
+    loaded.model.config = config.model_copy(update=changed)
+    return loaded.model, loaded.tokenizer
+
+
+def _make_tokenizer(recipe: Recipe) -> Tokenizer:
+    vocabulary = recipe.student.vocabulary
+    if vocabulary.size == "clip":
+        return Tokenizer.clip(vocabulary.context_length)
+    files = [*recipe.data.sentences, *recipe.data.pairs]
+    if not files:
+        raise RecipeError("student.vocabulary: nothing to learn tokens from in data.sentences "
+                          "or data.pairs; use size: clip")  # fmt: skip
+    sentences = (text for file in files for text in read_sentences(file))
+    return train_vocabulary(
+        sentences, size=vocabulary.size, context_length=vocabulary.context_length
+    )
+
+
+@torch.no_grad()
+def _start_from_correlation(recipe: Recipe, model: DualEncoder, tokenizer: Tokenizer) -> None:
+    settings = recipe.student.start.canonical_correlation
+    tower, text = model.image, model.text
+    assert settings is not None
+    if not (isinstance(tower, TimmImageTower) and tower.standardise):
+        raise RecipeError("start.canonical_correlation needs a timm tower with standardise: true")
+    if not (isinstance(text, TextTransformer) and text.bag_projection is not None):
+        raise RecipeError("start.canonical_correlation needs a text tower with bag_of_tokens: true")
+    pairs = _at_most(read_captioned(recipe.data.pairs), _MOST_CAPTIONS)
+    model.eval()
+    features = embed_features(model, pairs.photos, workers=2)
+    tower.feature_mean.copy_(features.mean(dim=0))
+    tower.feature_scale.copy_(1 / features.std(dim=0).clamp(min=1e-6))
+    standardised = (features - tower.feature_mean) * tower.feature_scale
+    ids: Ids = tokenizer.batch(pairs.sentences)
+    found = canonical_correlation(
+        standardised, token_bags(ids, tokenizer), pairs.photo_of_sentence, settings,
+        model.config.embedding_dim,
+    )  # fmt: skip
+    # Both sides start at a mean length of one, the scale on which the towers' other terms act.
+    scale = 1 / (standardised @ found.image).norm(dim=1).mean()
+    tower.projection.weight.copy_(found.image.T * scale)
+    tower.projection.bias.zero_()
+    embedding, projection = factorised(found, text.token_embedding.embedding_dim)
+    bag_length = ((token_bags(ids, tokenizer) @ found.token) + found.text_offset).norm(dim=1).mean()
+    text.token_embedding.weight.copy_(embedding)
+    text.bag_projection.weight.copy_(projection.T / bag_length)
+    text.bag_projection.bias.copy_(found.text_offset / bag_length)
+
+
+def _at_most(pairs: Captioned, captions: int) -> Captioned:
+    if len(pairs.sentences) <= captions:
+        return pairs
+    photos = int(pairs.photo_of_sentence[captions])
+    kept = int((pairs.photo_of_sentence < photos).sum())
+    return Captioned(pairs.photos[:photos], pairs.sentences[:kept], pairs.photo_of_sentence[:kept])

@@ -1,0 +1,123 @@
+"""The teacher of a run: opened once, asked through its cache."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from retrieval.compress.cache.build import build_cache
+from retrieval.compress.cache.cache import TeacherCache
+from retrieval.compress.cache.corpus import Corpus
+from retrieval.compress.reporter import Reporter
+from retrieval.corpora.pairs import flatten_captions, read_pairs
+from retrieval.encode.load import open_encoder
+from retrieval.encode.protocol import Encoder
+from retrieval.spec.files import sha256_json
+
+_OPEN_CLIP = "open_clip:"
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """Captioned photos, with the teacher's embeddings where there is a teacher.
+
+    Attributes:
+        photos: Each once.
+        sentences: All captions, grouped by photo in the order of ``photos``.
+        photo_of_sentence: ``(sentences,)``.
+        images: The teacher's, float16 ``(photos, dim)``, or None.
+        texts: The teacher's, float16 ``(sentences, dim)``, or None.
+    """
+
+    photos: list[Path]
+    sentences: list[str]
+    photo_of_sentence: NDArray[np.int64]
+    images: Tensor | None = None
+    texts: Tensor | None = None
+
+
+def open_teacher(source: str) -> Encoder:
+    """A bundle, a checkpoint, ``default``, or ``open_clip:MODEL/PRETRAINED``."""
+    if not source.startswith(_OPEN_CLIP):
+        return open_encoder(source)
+    from retrieval.encode.torch import TorchEncoder
+    from retrieval.models.open_clip import load_open_clip
+
+    return TorchEncoder(load_open_clip(source.removeprefix(_OPEN_CLIP)))
+
+
+class Teacher:
+    """A teacher and the folder in which its caches lie, one for each corpus.
+
+    Args:
+        source: As `open_teacher` takes it.
+        folder: Caches are kept in a folder of the teacher's fingerprint below it, so that
+            several runs share them and two teachers never mix.
+        reporter: Told while a cache is built.
+    """
+
+    def __init__(self, source: str, folder: Path, reporter: Reporter) -> None:
+        self.source = source
+        self.folder = folder
+        self.reporter = reporter
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The teacher itself."""
+        return open_teacher(self.source)
+
+    def photos(self, folders: Sequence[Path]) -> tuple[list[Path], Tensor]:
+        """Readable photos of folders, and their embeddings, float16 ``(n, dim)``."""
+        caches = [self._cache(folder) for folder in folders]
+        paths = [path for cache in caches for path in cache.photos]
+        return paths, self._stack([cache.image_embeddings() for cache in caches])
+
+    def sentences(self, files: Sequence[Path]) -> tuple[list[str], Tensor]:
+        """Sentences of files, and their embeddings, float16 ``(n, dim)``."""
+        caches = [self._cache(file) for file in files]
+        texts = [text for cache in caches for text in cache.sentences]
+        return texts, self._stack([cache.text_embeddings() for cache in caches])
+
+    def captioned(self, files: Sequence[Path]) -> Captioned:
+        """Captioned photos of files, with embeddings of both sides."""
+        caches = [self._cache(file) for file in files]
+        photos, owners = [], []
+        for cache in caches:
+            owners.append(cache.photo_of_sentence + len(photos))
+            photos += cache.photos
+        return Captioned(
+            photos=photos,
+            sentences=[text for cache in caches for text in cache.sentences],
+            photo_of_sentence=np.concatenate(owners),
+            images=self._stack([cache.image_embeddings() for cache in caches]),
+            texts=self._stack([cache.text_embeddings() for cache in caches]),
+        )
+
+    def _cache(self, source: Path) -> TeacherCache:
+        # Two files of one name in different folders are different corpora.
+        name = f"{source.stem}-{sha256_json(str(source.absolute()))[:8]}"
+        corpus = Corpus.open(source)
+        self.reporter.begin(f"teacher cache of {source}", len(corpus.rows))
+        return build_cache(
+            self.encoder,
+            corpus,
+            self.folder / self.encoder.fingerprint[:12] / name,
+            progress=lambda done, total: self.reporter.advance(done),
+        )
+
+    def _stack(self, parts: Sequence[NDArray[np.float16]]) -> Tensor:
+        if not parts:
+            return torch.empty(0, self.encoder.dim, dtype=torch.float16)
+        return torch.from_numpy(np.concatenate(parts))
+
+
+def read_captioned(files: Sequence[Path]) -> Captioned:
+    """Captioned photos of files, without a teacher."""
+    pairs = [pair for file in files for pair in read_pairs(file)]
+    sentences, owner = flatten_captions(pairs)
+    return Captioned([pair.image for pair in pairs], sentences, np.array(owner, np.int64))
