@@ -35,9 +35,9 @@ def test_the_most_frequent_pair_comes_first() -> None:
 
 
 def test_frequent_words_become_one_token() -> None:
-    assert (TRAINED("two white dogs on the pavement.") != 0).sum() == 9
+    assert (TRAINED("two pavement") != 0).sum() == 4
     untrained = Tokenizer.from_merges("", context_length=512)
-    assert (untrained("two white dogs on the pavement.") != 0).sum() == 28
+    assert (untrained("two pavement") != 0).sum() == 13
 
 
 @settings(max_examples=300, deadline=None)
