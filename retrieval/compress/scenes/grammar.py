@@ -31,16 +31,17 @@ def captions(scene: Scene, rng: random.Random, count: int) -> list[str]:
     """``count`` distinct sentences about one scene.
 
     Every sentence names all groups with their colour and number; the arrangement is told
-    in most of them, from either end. The first one always tells it.
+    in most of them, from either end. The first one always tells it. The plainest scene has
+    seven sentences, so ask for fewer.
     """
     telling, all_patterns = _PATTERNS[scene.arrangement]
     found: list[str] = []
     while len(found) < count:
         pattern = rng.choice(all_patterns if found else telling)
-        sentence = _finish(pattern(scene, rng), rng)
-        if sentence not in found:
-            found.append(sentence)
-    return found
+        words = pattern(scene, rng)
+        if words not in found:
+            found.append(words)
+    return [_finish(words, rng) for words in found]
 
 
 def phrase(group: Group, rng: random.Random) -> str:
@@ -70,9 +71,8 @@ def _plural(noun: str) -> str:
     return noun + ("es" if noun.endswith(("x", "s", "sh", "ch")) else "s")
 
 
-def _finish(sentence: str, rng: random.Random) -> str:
-    sentence = sentence[0].upper() + sentence[1:]
-    return sentence + ("." if rng.random() < 0.8 else "")
+def _finish(words: str, rng: random.Random) -> str:
+    return words[0].upper() + words[1:] + ("." if rng.random() < 0.8 else "")
 
 
 def _is(group: Group) -> str:

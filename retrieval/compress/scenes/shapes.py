@@ -87,8 +87,8 @@ def _moon(pen: Pen) -> None:
 
 
 def _tree(pen: Pen) -> None:
-    pen.box(0.44, 0.6, 0.56, 0.94, _WOOD)
-    for x, y, radius in ((0.32, 0.5, 0.2), (0.68, 0.5, 0.2), (0.5, 0.28, 0.23), (0.5, 0.5, 0.2)):
+    pen.box(0.42, 0.5, 0.58, 0.97, _WOOD)
+    for x, y, radius in ((0.32, 0.42, 0.2), (0.68, 0.42, 0.2), (0.5, 0.25, 0.21), (0.5, 0.44, 0.2)):
         pen.ellipse(x, y, radius, radius, pen.main)
 
 

@@ -16,7 +16,7 @@ from retrieval.spec.files import replacing_folder, sha256_file, write_json
 PAIRS = "pairs.jsonl"
 SETTINGS = "scenes.json"
 LARGEST_COUNT = 200_000
-LARGEST_CAPTIONS = 8
+LARGEST_CAPTIONS = 5
 
 _GENERATION = 1
 """Raised when the same seed gives other scenes than before."""
@@ -48,7 +48,7 @@ def write_scenes(
         size: Width and height of a picture in pixels.
         backgrounds: Photos whose random parts lie behind the things; with none, colour
             gradients do.
-        captions: Sentences for each scene, at most 8.
+        captions: Sentences for each scene, at most 5.
         progress: Called after each scene.
 
     Raises:
