@@ -1,0 +1,89 @@
+"""One tower to one ONNX file, with what the conversion cost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from export.quantize.onnx import OnnxPrecision, quantise
+from export.targets.graphs import Graph, image_graph, text_graph
+from export.targets.onnx import serialise, trace
+from export.verify.parity import agreement, check_exact, reference, run_batch, run_rows
+from retrieval.models.dual_encoder import DualEncoder
+
+Tower = Literal["image", "text"]
+
+INT8_CONVOLUTIONS = 0.999
+"""Below this cosine to fp32, ``int8`` keeps a tower's convolution weights in float16."""
+
+
+@dataclass(frozen=True)
+class ConvertedTower:
+    """An ONNX file in memory.
+
+    Attributes:
+        data: The file.
+        precision: Of its weights.
+        report: Agreement with PyTorch before and after quantising, JSON-compatible.
+    """
+
+    data: bytes
+    precision: OnnxPrecision
+    report: dict[str, Any]
+
+
+def convert_tower(
+    model: DualEncoder,
+    tower: Tower,
+    inputs: NDArray[np.generic],
+    *,
+    precision: OnnxPrecision,
+    metadata: Mapping[str, str],
+) -> ConvertedTower:
+    """Trace, compare with PyTorch, quantise, measure.
+
+    Args:
+        model: Both towers.
+        tower: Which one.
+        inputs: Real pixels or token ids, as the exported tower takes them; two rows or more.
+        precision: Of the file.
+        metadata: Stored in the file.
+
+    Raises:
+        ExportError: The tower has no converter, or its fp32 form differs from PyTorch.
+    """
+    graph: Graph = image_graph(model) if tower == "image" else text_graph(model)
+    traced = trace(graph, inputs, metadata=metadata)
+    expected = reference(graph, inputs)
+    data = serialise(traced)
+    exact = check_exact(
+        f"the {tower} tower in ONNX",
+        agreement(expected, run_rows(data, inputs)),
+        agreement(expected, run_batch(data, inputs)),
+    )
+    report: dict[str, Any] = {"fp32": exact._asdict()}
+    if precision == "fp32":
+        return ConvertedTower(serialise(quantise(traced, "fp32")), precision, report)
+    data, found = _quantised(traced, precision, inputs, expected)
+    report[precision] = found
+    return ConvertedTower(data, precision, report)
+
+
+def _quantised(
+    traced: onnx.ModelProto,
+    precision: OnnxPrecision,
+    inputs: NDArray[np.generic],
+    expected: NDArray[np.float32],
+) -> tuple[bytes, dict[str, Any]]:
+    data = serialise(quantise(traced, precision))
+    found = agreement(expected, run_rows(data, inputs))
+    if precision == "fp16" or found.min_cosine >= INT8_CONVOLUTIONS:
+        return data, found._asdict()
+    gentler = serialise(quantise(traced, precision, convolutions="fp16"))
+    better = agreement(expected, run_rows(gentler, inputs))
+    if len(gentler) == len(data) or better.min_cosine <= found.min_cosine:
+        return data, found._asdict()
+    return gentler, {**better._asdict(), "convolutions": "fp16"}
