@@ -6,14 +6,17 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from PIL import Image
+
 from retrieval.search.hit import Hit
+from retrieval.search.sheet.layout import BLANK_ASPECT, balanced_rows, share_of_best
 from retrieval.search.sheet.thumbnail import file_name, thumbnail
 
 if TYPE_CHECKING:
     from retrieval.search.sheet import Section
 
 # Twice the height at which the page shows them, for sharp displays.
-_HEIGHT = 400
+_HEIGHT = 420
 _QUALITY = 80
 
 _STYLE = """
@@ -31,12 +34,15 @@ h1, h2 { margin: 0 0 1.4rem; font: 400 clamp(1.5rem, 3.2vw, 2.3rem)/1.2 Georgia,
   overflow-wrap: anywhere; }
 ol { display: flex; flex-wrap: wrap; gap: 1.4rem 1rem; margin: 0; padding: 0;
   list-style: none; }
-ol::after { content: ""; flex: 10 1 0; }
-li { flex: var(--aspect) 1 calc(var(--aspect) * 11.5rem); min-width: 6rem;
-  max-width: calc(var(--aspect) * 17rem); }
+li { flex: var(--aspect) 1 calc(var(--aspect) * 9rem); min-width: 6rem;
+  max-width: calc(var(--aspect) * 21rem); }
+li.row { display: none; }
+@media (min-width: 56rem) { li { flex-basis: 0; }
+  li.row { display: block; flex: 0 0 100%; max-width: none; height: 0; margin-top: -1.4rem; } }
 figure { margin: 0; }
 a { display: block; border-radius: 8px; overflow: hidden; background: var(--blank);
-  aspect-ratio: var(--aspect); outline-offset: 3px; }
+  aspect-ratio: var(--aspect); outline-offset: 3px;
+  text-decoration: none; }
 img { display: block; width: 100%; height: 100%; object-fit: cover;
   transition: transform .25s ease; }
 a:hover img { transform: scale(1.03); }
@@ -83,30 +89,41 @@ Made with leanclip.</footer>
 
 
 def _section(section: "Section") -> str:
-    best = max((hit.score for hit in section.hits), default=0.0)
-    items = "\n".join(_item(hit, best) for hit in section.hits)
-    found = f"<ol>\n{items}\n</ol>" if items else "<p>Nothing was found.</p>"
-    return f"<section>\n<h2>{_text(section.title)}</h2>\n{found}\n</section>"
+    if not section.hits:
+        return f"<section>\n<h2>{_text(section.title)}</h2>\n<p>Nothing was found.</p>\n</section>"
+    pictures = [thumbnail(hit.path, _HEIGHT) for hit in section.hits]
+    aspects = [BLANK_ASPECT if p is None else p.width / p.height for p in pictures]
+    best = max(hit.score for hit in section.hits)
+    items = [
+        _item(hit, picture, aspect, best)
+        for hit, picture, aspect in zip(section.hits, pictures, aspects, strict=True)
+    ]
+    lines = []
+    for count in balanced_rows(aspects):
+        lines += [*items[:count], '<li class="row" role="presentation"></li>']
+        del items[:count]
+    listed = "\n".join(lines[:-1])
+    return f"<section>\n<h2>{_text(section.title)}</h2>\n<ol>\n{listed}\n</ol>\n</section>"
 
 
-def _item(hit: Hit, best: float) -> str:
-    picture = thumbnail(hit.path, _HEIGHT)
+def _item(hit: Hit, picture: Image.Image | None, aspect: float, best: float) -> str:
     name = _text(file_name(hit.path))
-    if picture is None:
-        aspect, content = 1.5, "<span>can no longer be read</span>"
-    else:
-        buffer = BytesIO()
-        picture.save(buffer, "JPEG", quality=_QUALITY, optimize=True, progressive=True)
-        data = base64.b64encode(buffer.getvalue()).decode()
-        aspect = picture.width / picture.height
-        content = f'<img alt="{name}" src="data:image/jpeg;base64,{data}">'
-    share = max(0.0, hit.score / best) if best > 0 else 0.0
+    content = "<span>can no longer be read</span>"
+    if picture is not None:
+        content = f'<img alt="{name}" src="{_embedded(picture)}">'
     return (
         f'<li style="--aspect:{aspect:.3f}"><figure>'
         f'<a href="{_text(hit.path.absolute().as_uri())}" title="{name}">{content}</a>'
         f"<figcaption><span>{name}</span><b>{hit.score:.3f}</b></figcaption>"
-        f'<meter value="{share:.3f}" aria-hidden="true"></meter></figure></li>'
+        f'<meter value="{share_of_best(hit.score, best):.3f}" aria-hidden="true"></meter>'
+        "</figure></li>"
     )
+
+
+def _embedded(picture: Image.Image) -> str:
+    buffer = BytesIO()
+    picture.save(buffer, "JPEG", quality=_QUALITY, optimize=True, progressive=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _text(value: str) -> str:

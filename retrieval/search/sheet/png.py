@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw, ImageFont
 
 from retrieval.search.hit import Hit
+from retrieval.search.sheet.layout import BLANK_ASPECT, balanced_rows, share_of_best
 from retrieval.search.sheet.thumbnail import file_name, thumbnail
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _WIDTH = 1600
 _MARGIN = 64
 _GAP = 20
-_HEIGHT = 250
+_HIGHEST = 400
 _CAPTION = 46
 _TITLE = 78
 _RADIUS = 10
@@ -23,11 +24,11 @@ _RADIUS = 10
 _PAGE = "#f7f6f3"
 _INK = "#1d1c1a"
 _SOFT = "#77736b"
-_BLANK = "#e2dfd8"
+_LINE = "#e2dfd8"
 _MARK = "#b4532a"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Cell:
     hit: Hit
     picture: Image.Image
@@ -35,33 +36,36 @@ class _Cell:
 
 def draw_sheet(sections: Sequence["Section"]) -> Image.Image:
     """The sheet, 1,600 pixels wide and as high as its rows ask for."""
-    laid_out = [(section, _rows(_cells(section))) for section in sections]
-    rows = sum(max(1, len(rows)) for _, rows in laid_out)
-    height = 2 * _MARGIN - _GAP + len(sections) * _TITLE + rows * (_HEIGHT + _CAPTION + _GAP)
-    height += _MARGIN * max(0, len(sections) - 1)
+    laid_out = [(section, _rows(section)) for section in sections]
+    height = _MARGIN + sum(_height_of(rows) + _MARGIN for _, rows in laid_out)
     page = Image.new("RGB", (_WIDTH, height), _PAGE)
     top = _MARGIN
-    for section, section_rows in laid_out:
-        top = _draw_section(page, section, section_rows, top) + _MARGIN
+    for section, rows in laid_out:
+        _draw_section(page, section, rows, top)
+        top += _height_of(rows) + _MARGIN
     return page
 
 
-def _draw_section(page: Image.Image, section: "Section", rows: list[list[_Cell]], top: int) -> int:
+def _height_of(rows: list[list[_Cell]]) -> int:
+    if not rows:
+        return _TITLE + _CAPTION
+    return _TITLE + sum(row[0].picture.height + _CAPTION + _GAP for row in rows) - _GAP
+
+
+def _draw_section(page: Image.Image, section: "Section", rows: list[list[_Cell]], top: int) -> None:
     draw = ImageDraw.Draw(page)
     title = _fitted(draw, section.title, _font(38), _WIDTH - 2 * _MARGIN)
     draw.text((_MARGIN, top), title, _INK, _font(38))
     top += _TITLE
     if not rows:
         draw.text((_MARGIN, top), "Nothing was found.", _SOFT, _font(20))
-        return top + _HEIGHT + _CAPTION
-    best = max(hit.score for hit in section.hits)
+    best = max((hit.score for hit in section.hits), default=0.0)
     for row in rows:
         left = _MARGIN
         for cell in row:
             _draw_cell(page, cell, left, top, best)
             left += cell.picture.width + _GAP
-        top += _HEIGHT + _CAPTION + _GAP
-    return top - _GAP
+        top += row[0].picture.height + _CAPTION + _GAP
 
 
 def _draw_cell(page: Image.Image, cell: _Cell, left: int, top: int, best: float) -> None:
@@ -75,42 +79,42 @@ def _draw_cell(page: Image.Image, cell: _Cell, left: int, top: int, best: float)
     draw.text((left, line), name, _SOFT, _font(18))
     draw.text((left + width - score_width, line), score, _INK, _font(18))
     bar = line + 29
-    draw.rectangle((left, bar, left + width - 1, bar + 2), _BLANK)
-    share = max(0.0, cell.hit.score / best) if best > 0 else 0.0
-    if share > 0:
-        draw.rectangle((left, bar, left + max(1, round(share * width)) - 1, bar + 2), _MARK)
+    draw.rectangle((left, bar, left + width - 1, bar + 2), _LINE)
+    filled = round(share_of_best(cell.hit.score, best) * width)
+    if filled:
+        draw.rectangle((left, bar, left + filled - 1, bar + 2), _MARK)
 
 
-def _cells(section: "Section") -> list[_Cell]:
-    blank = Image.new("RGB", (_HEIGHT * 3 // 2, _HEIGHT), _BLANK)
-    return [_Cell(hit, thumbnail(hit.path, _HEIGHT) or blank) for hit in section.hits]
+def _rows(section: "Section") -> list[list[_Cell]]:
+    """The section's photos in rows that fill the page's width to the pixel."""
+    cells = [_Cell(hit, thumbnail(hit.path, _HIGHEST) or _blank()) for hit in section.hits]
+    rows = []
+    for count in balanced_rows([c.picture.width / c.picture.height for c in cells]):
+        rows.append(_justified(cells[:count]))
+        del cells[:count]
+    return rows
 
 
-def _rows(cells: list[_Cell]) -> list[list[_Cell]]:
-    """Break the cells into rows that fill the page's width to the pixel, but for the last."""
-    room = _WIDTH - 2 * _MARGIN
-    rows: list[list[_Cell]] = []
-    row: list[_Cell] = []
-    for cell in cells:
-        row.append(cell)
-        if sum(c.picture.width for c in row) + _GAP * (len(row) - 1) >= room:
-            rows.append(_justified(row, room))
-            row = []
-    return [*rows, row] if row else rows
-
-
-def _justified(row: list[_Cell], room: int) -> list[_Cell]:
-    # The height of all rows stays the same; the sides of each photo give a little way.
-    excess = sum(cell.picture.width for cell in row) + _GAP * (len(row) - 1) - room
-    total = sum(cell.picture.width for cell in row)
-    cropped = []
+def _justified(row: list[_Cell]) -> list[_Cell]:
+    room = _WIDTH - 2 * _MARGIN - _GAP * (len(row) - 1)
+    scale = min(1.0, room / sum(cell.picture.width for cell in row))
+    height = round(scale * _HIGHEST)
+    left, covered = 0, 0.0
+    resized = []
     for cell in row:
-        cut = round(excess * cell.picture.width / total)
-        excess, total = excess - cut, total - cell.picture.width
-        left = cut // 2
-        box = (left, 0, left + cell.picture.width - cut, cell.picture.height)
-        cropped.append(_Cell(cell.hit, cell.picture.crop(box)))
-    return cropped
+        # Rounded ends rather than rounded widths, so that errors do not add up.
+        covered += cell.picture.width * scale
+        size = (max(1, round(covered) - left), height)
+        left = round(covered)
+        resized.append(_Cell(cell.hit, cell.picture.resize(size, Image.Resampling.LANCZOS)))
+    return resized
+
+
+def _blank() -> Image.Image:
+    blank = Image.new("RGB", (round(BLANK_ASPECT * _HIGHEST), _HIGHEST), _LINE)
+    middle = (blank.width // 2, blank.height // 2)
+    ImageDraw.Draw(blank).text(middle, "can no longer be read", _SOFT, _font(24), anchor="mm")
+    return blank
 
 
 def _rounded(size: tuple[int, int]) -> Image.Image:
