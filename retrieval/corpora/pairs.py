@@ -1,6 +1,7 @@
 """Captioned photos: JSON lines of ``{"image": "dev/x.jpg", "captions": ["...", ...]}``."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def read_pairs(path: Path) -> list[CaptionedPhoto]:
     return [CaptionedPhoto(photo, tuple(sentences)) for photo, sentences in captions.items()]
 
 
-def flatten_captions(pairs: list[CaptionedPhoto]) -> tuple[list[str], list[int]]:
+def flatten_captions(pairs: Sequence[CaptionedPhoto]) -> tuple[list[str], list[int]]:
     """All captions in order, and for each the index of its photo in ``pairs``."""
     captions = [caption for pair in pairs for caption in pair.captions]
     photo_of_caption = [index for index, pair in enumerate(pairs) for _ in pair.captions]

@@ -22,7 +22,9 @@ def find_photos(folder: Path) -> list[Path]:
     for place, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         photos += [
-            Path(place, name) for name in names if not name.startswith(".") and is_photo_name(Path(name))
+            Path(place, name)
+            for name in names
+            if not name.startswith(".") and is_photo_name(Path(name))
         ]
     if not photos:
         raise CorpusError(f"{folder}: no photos in this folder or below it")
