@@ -26,6 +26,8 @@ from retrieval.catalog.records import (
 from retrieval.spec.errors import CatalogError
 
 CATALOG_FILE = "catalog.sqlite3"
+# SQLite takes a limited number of values for one statement.
+_VARIABLES = 10_000
 _SPACE_COLUMNS = "id, fingerprint, model, source, dim, whole_at"
 
 Rows = NDArray[np.int64]
@@ -208,13 +210,16 @@ class Catalog(Database):
 
     def photos_at(self, rows: Sequence[int], space: Space) -> dict[int, tuple[int, Path]]:
         """Id and path of the photos at some rows."""
-        marks = ",".join("?" * len(rows))
-        found = self.read(
-            "SELECT row, photos.id, path FROM vectors JOIN photos ON photo_id = photos.id "
-            f"WHERE space_id = ? AND row IN ({marks})",
-            space.id,
-            *rows,
-        )
+        found: list[Record] = []
+        for start in range(0, len(rows), _VARIABLES):
+            some = rows[start : start + _VARIABLES]
+            marks = ",".join("?" * len(some))
+            found += self.read(
+                "SELECT row, photos.id, path FROM vectors JOIN photos ON photo_id = photos.id "
+                f"WHERE space_id = ? AND row IN ({marks})",
+                space.id,
+                *some,
+            )
         return {row: (photo_id, to_path(path)) for row, photo_id, path in found}
 
     # -- overview -----------------------------------------------------------------------
