@@ -5,7 +5,7 @@ from pathlib import Path
 
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.spec.errors import QueryError
-from retrieval.vision.formats import is_photo_name
+from retrieval.vision.decode import is_photo_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from retrieval.catalog.records import PhotoFile
 from retrieval.spec.errors import PhotoError
-from retrieval.vision.formats import is_photo_name
+from retrieval.vision.decode import is_photo_name
 
 
 @dataclass(frozen=True, slots=True)
