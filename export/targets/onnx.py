@@ -46,7 +46,8 @@ def trace(
                 verbose=False,
             )
     except (torch.onnx.OnnxExporterError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        # The exporter's own message is advice on how to debug it; the cause says what failed.
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise ExportError(f"the tower that takes {name} cannot become ONNX: {reason}") from error
     if program is None:
         raise ExportError(f"the tower that takes {name} cannot become ONNX: nothing was traced")

@@ -31,11 +31,6 @@ def make_image_tower(config: ModelConfig) -> nn.Module:
     return VisionTransformer(spec, config.preprocessing.size, config.embedding_dim)
 
 
-def make_text_tower(config: ModelConfig) -> nn.Module:
+def make_text_tower(config: ModelConfig) -> TextTransformer:
     """Text tower with random weights: ids ``(batch, length)`` to ``(batch, dim)``."""
-    spec = config.text
-    if isinstance(spec, OpenClipTower):
-        from retrieval.models.open_clip import make_open_clip_text_tower
-
-        return make_open_clip_text_tower(spec, config.embedding_dim)
-    return TextTransformer(spec, config.tokens, config.embedding_dim)
+    return TextTransformer(config.text, config.tokens, config.embedding_dim)

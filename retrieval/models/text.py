@@ -25,7 +25,7 @@ class TextTransformer(nn.Module):
         self.token_embedding = nn.Embedding(tokens.vocabulary_size, width)
         self.position_embedding = nn.Parameter(torch.empty(tokens.context_length, width))
         self.dropout = nn.Dropout(0.0)
-        self.blocks = make_blocks(spec.blocks, causal=True)
+        self.blocks = make_blocks(spec.blocks, causal=spec.causal)
         self.final_norm = nn.LayerNorm(width)
         self.projection = nn.Linear(width, embedding_dim, bias=False)
         self.bag_projection = nn.Linear(width, embedding_dim) if spec.bag_of_tokens else None
@@ -41,8 +41,9 @@ class TextTransformer(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """``(batch, length)`` integer ids to ``(batch, embedding_dim)``.
 
-        ``length`` may be anything up to the context length: attention is causal and pooling
-        is at the end token, so padding after it can be cut off without changing the result.
+        ``length`` may be anything up to the context length. Where attention is causal,
+        padding after the end token can be cut off without changing the result, since pooling
+        is at that token.
         """
         tokens = self.token_embedding(ids)
         x = self.dropout(tokens + self.position_embedding[: ids.shape[1]])

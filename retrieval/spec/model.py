@@ -82,13 +82,16 @@ class TextTower(Spec):
 
     kind: Literal["transformer"] = "transformer"
     blocks: Transformer
+    causal: bool = True
+    """Whether a token sees only itself and what is before it, as in CLIP. Some models
+    (MobileCLIP) see the whole sentence, padding included."""
     bag_of_tokens: bool = False
     """Add a learned linear map of the mean token embedding to the output: with a
     closed-form start it makes small corpora learnable."""
 
 
 class OpenClipTower(Spec):
-    """Either side of an open_clip architecture, by its name there."""
+    """The image side of an open_clip architecture, by its name there."""
 
     kind: Literal["open_clip"] = "open_clip"
     model: str
@@ -97,7 +100,7 @@ class OpenClipTower(Spec):
 
 
 ImageTowerSpec = Annotated[TimmTower | VitTower | OpenClipTower, Field(discriminator="kind")]
-TextTowerSpec = Annotated[TextTower | OpenClipTower, Field(discriminator="kind")]
+TextTowerSpec = TextTower
 
 
 class ModelConfig(Spec):

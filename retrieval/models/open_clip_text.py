@@ -1,0 +1,109 @@
+"""CLIP's text tower as open_clip holds it, turned into ours.
+
+Ours has separate queries, keys and values, a finite mask and pools by a sum, so it can be
+pruned and converts to every export format; open_clip's does not.
+"""
+
+from dataclasses import fields
+from typing import Any
+
+from torch import Tensor, nn
+
+from retrieval.spec.errors import CheckpointError
+from retrieval.spec.model import TextTower
+
+CLIP_END = 49407
+
+# What may differ from open_clip's defaults; ids and pooling are checked one by one.
+_UNDERSTOOD = {
+    "context_length",
+    "width",
+    "heads",
+    "layers",
+    "mlp_ratio",
+    "no_causal_mask",
+    "hf_model_pretrained",
+}
+
+
+def text_tower_spec(name: str, options: dict[str, Any]) -> TextTower:
+    """The shape of our text tower that computes what open_clip's does.
+
+    Args:
+        name: For messages.
+        options: open_clip's model configuration.
+
+    Raises:
+        CheckpointError: It has parts that ours has not, or another tokenizer than CLIP's.
+    """
+    from open_clip import CLIPTextCfg
+
+    text = options["text_cfg"]
+    if text.get("hf_tokenizer_name") or text.get("hf_model_name"):
+        raise CheckpointError(
+            f"{name} uses the tokenizer {text.get('hf_tokenizer_name') or text['hf_model_name']}; "
+            "only models with CLIP's own tokenizer are supported yet"
+        )
+    if "multimodal_cfg" in options:
+        raise CheckpointError(f"{name} is a CoCa model, whose text tower is not supported")
+    defaults = {field.name: field.default for field in fields(CLIPTextCfg)}
+    for key, value in text.items():
+        if not _is_understood(key, value, text, defaults):
+            raise CheckpointError(f"{name} cannot be used: its text tower sets {key} to {value!r}")
+    whole = defaults | text
+    width, heads = whole["width"], whole["heads"]
+    return TextTower.model_validate(
+        {
+            "blocks": {
+                "width": width,
+                "layers": whole["layers"],
+                "heads": heads,
+                "head_dim": width // heads,
+                "neurons": int(width * whole["mlp_ratio"]),
+                "activation": "quick_gelu" if options.get("quick_gelu") else "gelu",
+            },
+            "causal": not whole["no_causal_mask"],
+        }
+    )
+
+
+def text_tower_weights(source: nn.Module) -> dict[str, Tensor]:
+    """State of our text tower from an open_clip model's weights."""
+    side: Any = getattr(source, "text", source)
+    state = {
+        "token_embedding.weight": side.token_embedding.weight,
+        "position_embedding": side.positional_embedding,
+        "final_norm.weight": side.ln_final.weight,
+        "final_norm.bias": side.ln_final.bias,
+        "projection.weight": side.text_projection.T,
+    }
+    for number, block in enumerate(side.transformer.resblocks):
+        for key, tensor in _block_weights(block).items():
+            state[f"blocks.{number}.{key}"] = tensor
+    return {key: tensor.detach().clone().float() for key, tensor in state.items()}
+
+
+def _is_understood(key: str, value: Any, text: dict[str, Any], defaults: dict[str, Any]) -> bool:
+    if key in _UNDERSTOOD or value == defaults.get(key, value):
+        return True
+    if key == "pool_type":
+        return value == "eos" and text.get("eos_id") == CLIP_END
+    return key == "eos_id" and value == CLIP_END
+
+
+def _block_weights(block: Any) -> dict[str, Tensor]:
+    weights = block.attn.in_proj_weight.chunk(3)
+    biases = block.attn.in_proj_bias.chunk(3)
+    found = {
+        "attention.output": block.attn.out_proj,
+        "attention_norm": block.ln_1,
+        "mlp_norm": block.ln_2,
+        "up": block.mlp.c_fc,
+        "down": block.mlp.c_proj,
+    }
+    state = {f"{key}.weight": module.weight for key, module in found.items()}
+    state |= {f"{key}.bias": module.bias for key, module in found.items()}
+    for key, weight, bias in zip(("query", "key", "value"), weights, biases, strict=True):
+        state[f"attention.{key}.weight"] = weight
+        state[f"attention.{key}.bias"] = bias
+    return state
