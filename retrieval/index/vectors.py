@@ -37,12 +37,17 @@ class VectorFile:
         if vectors.ndim != 2 or vectors.shape[1] != self.dim:
             raise ValueError(f"vectors are {vectors.shape}, the file holds (rows, {self.dim})")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as stream:
-            self._check_holds(at, stream.tell())
-            stream.truncate(at * self._row_bytes)
-            stream.write(np.ascontiguousarray(vectors, dtype=_FP16).tobytes())
-            stream.flush()
-            os.fsync(stream.fileno())
+        data = np.ascontiguousarray(vectors, dtype=_FP16).tobytes()
+        try:
+            with self.path.open("ab") as stream:
+                self._check_holds(at, stream.tell())
+                stream.truncate(at * self._row_bytes)
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            # Failed writes do not know the name of their file; the user needs it.
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
 
     def read(self, rows: int) -> Vectors:
         """The first ``rows`` rows ``(rows, dim)``, memory-mapped and read-only.
