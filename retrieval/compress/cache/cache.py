@@ -27,7 +27,8 @@ class BuildCounts:
     computed: int
     """Photos and sentences that the teacher embedded."""
     reused: int
-    """Photos and sentences whose embeddings an earlier run had left."""
+    """Photos and sentences whose embeddings were there already: from an earlier run, or for
+    a second file of the same content."""
     skipped: int
     """Photos that could not be decoded."""
 
