@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from retrieval.spec.preprocessing import Preprocessing
-from retrieval.vision.decode import FULL_SIZE, MAX_PIXELS, open_photo
+from retrieval.vision.decode import EXTENT, MAX_PIXELS, Box, open_photo
 from retrieval.vision.modes import to_rgb
 
 Pixels = NDArray[np.uint8]
@@ -44,12 +44,10 @@ def load_pixels(
         fill=spec.fill,
         max_pixels=max_pixels,
     )
-    return preprocess(photo, spec, full_size=photo.info[FULL_SIZE])
+    return preprocess(photo, spec, extent=photo.info[EXTENT])
 
 
-def preprocess(
-    image: Image.Image, spec: Preprocessing, *, full_size: tuple[int, int] | None = None
-) -> Pixels:
+def preprocess(image: Image.Image, spec: Preprocessing, *, extent: Box | None = None) -> Pixels:
     """Resize, then crop or pad; uint8 RGB ``(3, size, size)``, for every spec.
 
     Equal to open_clip's evaluation transform before its scaling: sizes and offsets are
@@ -59,19 +57,16 @@ def preprocess(
     Args:
         image: An upright photo.
         spec: What the image tower takes.
-        full_size: Width and height before a JPEG was decoded at a fraction of its size.
-            The fraction is rounded; sizes computed from it would shift the crop by a pixel.
+        extent: The part of ``image`` that the photo fills, from `open_photo`; all of it by
+            default. Without it, a JPEG decoded at a fraction would come out shifted.
     """
     image = to_rgb(image, spec.fill)
-    sampling = _FILTERS[spec.interpolation]
-    if spec.resize_mode == "squash":
-        square = image.resize((spec.size, spec.size), sampling)
-    elif spec.resize_mode == "longest":
-        square = _padded(image.resize(_longest(full_size or image.size, spec.size), sampling), spec)
-    else:
-        middle = _middle(image)
-        source = full_size if full_size and middle is image else middle.size
-        square = _cropped(middle.resize(_shortest(source, spec.size), sampling), spec.size)
+    box = _middle(extent or (0, 0, *image.size)) if spec.resize_mode == "shortest" else extent
+    left, top, right, bottom = box or (0, 0, *image.size)
+    sizes = {"squash": _squash, "longest": _longest, "shortest": _shortest}
+    size = sizes[spec.resize_mode]((right - left, bottom - top), spec.size)
+    resized = image.resize(size, _FILTERS[spec.interpolation], box)
+    square = _cropped_or_padded(resized, spec)
     return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
 
 
@@ -88,35 +83,39 @@ def normalise(pixels: Pixels, spec: Preprocessing) -> NDArray[np.float32]:
     return (scaled - mean) / std
 
 
-def _shortest(size: tuple[int, int], target: int) -> tuple[int, int]:
+def _squash(_: tuple[float, float], target: int) -> tuple[int, int]:
+    return target, target
+
+
+def _shortest(size: tuple[float, float], target: int) -> tuple[int, int]:
     width, height = size
     if width <= height:
         return target, int(target * height / width)
     return int(target * width / height), target
 
 
-def _longest(size: tuple[int, int], target: int) -> tuple[int, int]:
+def _longest(size: tuple[float, float], target: int) -> tuple[int, int]:
     ratio = max(size) / target
     width, height = (max(1, round(side / ratio)) for side in size)
     return width, height
 
 
-def _middle(image: Image.Image) -> Image.Image:
-    width, height = image.size
-    longest = _LONGEST_ASPECT * min(image.size)
-    if max(image.size) <= longest:
+def _middle(box: Box) -> Box:
+    left, top, right, bottom = box
+    longest = _LONGEST_ASPECT * min(right - left, bottom - top)
+    x, y = (max(0, side - longest) // 2 for side in (right - left, bottom - top))
+    return left + x, top + y, right - x, bottom - y
+
+
+def _cropped_or_padded(image: Image.Image, spec: Preprocessing) -> Image.Image:
+    if image.size == (spec.size, spec.size):
         return image
-    left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
-    return image.crop((left, top, left + min(width, longest), top + min(height, longest)))
-
-
-def _cropped(image: Image.Image, size: int) -> Image.Image:
-    # Python's round goes to the even neighbour at a half, as in torchvision's center_crop.
-    left, top = (round((side - size) / 2) for side in image.size)
-    return image.crop((left, top, left + size, top + size))
-
-
-def _padded(image: Image.Image, spec: Preprocessing) -> Image.Image:
     canvas = Image.new("RGB", (spec.size, spec.size), spec.fill)
-    canvas.paste(image, ((spec.size - image.width) // 2, (spec.size - image.height) // 2))
+    canvas.paste(image, (_offset(image.width, spec.size), _offset(image.height, spec.size)))
     return canvas
+
+
+def _offset(side: int, target: int) -> int:
+    # As torchvision's center_crop, whose round goes to the even neighbour at a half, and
+    # as open_clip's padding, which gives the odd pixel to the right and the bottom.
+    return -round((side - target) / 2) if side > target else (target - side) // 2
