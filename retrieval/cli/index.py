@@ -18,6 +18,7 @@ from retrieval.cli.photos import (
     shown,
 )
 from retrieval.search.indexing import IndexReport
+from retrieval.search.scan import resolved_folder
 
 
 def index(
@@ -37,6 +38,7 @@ def index(
     leanclip index ~/Pictures --model bundles/vit-b-32
     leanclip index /mnt/photos --home ~/.leanclip-nas --json
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    resolved_folder(folder)
     with opened_library(library_home(home), model) as library:
         report = index_with_progress(library, folder)
         name = library.encoder.name

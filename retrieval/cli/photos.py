@@ -67,6 +67,8 @@ class _Bar:
 
     def show(self, now: IndexProgress) -> None:
         """Draw the state of the run."""
+        if not sys.stderr.isatty():
+            return
         if self._bar is None:
             self._bar = _new_bar()
             self._task = self._bar.add_task("indexing", total=now.total, rate="", skipped="")

@@ -22,6 +22,7 @@ from retrieval.search.hit import Hit
 from retrieval.search.library import Library
 from retrieval.search.query import SentenceQuery, ignored_end, parse_query
 from retrieval.search.scan import resolved_folder
+from retrieval.search.sheet import Section, sheet_kind, write_contact_sheet
 from retrieval.spec.errors import CatalogError
 
 
@@ -55,6 +56,8 @@ def search(
     leanclip search ~/Pictures/sunset.jpg --sheet similar.html
     """  # noqa: D301  (click ends re-flowing at a backspace character)
     asked = parse_query(query)
+    if sheet is not None:
+        sheet_kind(sheet)
     if folder is not None:
         resolved_folder(folder)
     with opened_library(library_home(home), model) as library:
@@ -69,8 +72,6 @@ def search(
             note("the sentence is longer than the model reads; its end was ignored")
         name = library.encoder.name
     if sheet is not None:
-        from retrieval.search.sheet import Section, write_contact_sheet
-
         write_contact_sheet(sheet, [Section(query, hits)])
         note(f"contact sheet: {shown(sheet)}")
     if as_json:

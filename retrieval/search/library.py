@@ -89,7 +89,7 @@ class Library:
         )
 
     def search(self, query: str | Query, *, top: int = 10, folder: Path | None = None) -> list[Hit]:
-        """The photos that fit a query best, best first.
+        """The photos that fit a query best, best first; none when ``folder`` holds none.
 
         Args:
             query: A sentence, or the path of a photo to find similar ones.
@@ -104,7 +104,7 @@ class Library:
         if top < 1:
             raise QueryError(f"cannot show the best {top} photos: ask for 1 or more")
         query = parse_query(query) if isinstance(query, str) else query
-        space = self._indexed_space()
+        space = self._indexed_space(folder)
         allowed = self._allowed(space, folder)
         if not allowed.any():
             return []
@@ -131,7 +131,7 @@ class Library:
             found = self.catalog.photos_at([row for row in scores if row >= 0], space)
             # A photo deleted since the last indexing must not show; others take its place.
             hits = [
-                Hit(path=found[row][1], score=score, photo_id=found[row][0])
+                Hit(path=found[row][1], score=_cosine(score), photo_id=found[row][0])
                 for row, score in scores.items()
                 if row in found and _is_there(found[row][1])
             ]
@@ -160,9 +160,9 @@ class Library:
     def _vectors(self, space: Space) -> VectorFile:
         return VectorFile(self._home / "vectors" / f"space-{space.id}.fp16", space.dim)
 
-    def _indexed_space(self) -> Space:
+    def _indexed_space(self, folder: Path | None) -> Space:
         space = self.catalog.space(self.encoder.fingerprint)
-        if space is not None and self.catalog.row_count(space):
+        if space is not None and (folder is not None or self.catalog.row_count(space)):
             return space
         serving = self.catalog.serving()
         if serving is None or not self.catalog.row_count(serving):
@@ -172,6 +172,11 @@ class Library:
             f"{serving.model}, and vectors of two models cannot be compared; "
             "run leanclip index FOLDER with the model you want"
         )
+
+
+def _cosine(product: float) -> float:
+    # Vectors rounded to fp16 are a little longer or shorter than one.
+    return max(-1.0, min(1.0, product))
 
 
 def _rank(hit: Hit) -> tuple[float, int]:

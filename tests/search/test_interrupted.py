@@ -66,7 +66,9 @@ def test_kill_loses_nothing_that_was_reported(tmp_path: Path, photos: Path) -> N
     assert killed_in_the_middle
 
 
-@pytest.mark.parametrize(("dim", "limit", "full"), [(4096, 600_000, "space-1.fp16"), (16, 130_000, CATALOG_FILE)])
+@pytest.mark.parametrize(
+    ("dim", "limit", "full"), [(4096, 600_000, "space-1.fp16"), (16, 130_000, CATALOG_FILE)]
+)
 def test_a_full_disk_keeps_what_is_done(
     tmp_path: Path, photos: Path, dim: int, limit: int, full: str
 ) -> None:

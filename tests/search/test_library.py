@@ -289,7 +289,8 @@ def test_what_cannot_be_searched_says_so(library: Library, photos: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "query", ["赤い犬が雪の中を走る", "🐕" * 50, "red " * 5000, "Ünïcödé", "\udcff red", "a/b red.jpg c"]
+    "query",
+    ["赤い犬が雪の中を走る", "🐕" * 50, "red " * 5000, "Ünïcödé", "\udcff red", "a/b red.jpg c"],
 )
 def test_any_sentence_has_an_answer(library: Library, photos: Path, query: str) -> None:
     library.ensure_index(photos)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from retrieval.search.hit import Hit
 from retrieval.spec.errors import QueryError
@@ -17,6 +18,20 @@ class Section:
     hits: Sequence[Hit]
 
 
+def sheet_kind(path: Path) -> Literal["html", "png"]:
+    """What a contact sheet of this name will be.
+
+    Raises:
+        QueryError: The name ends in neither .html nor .png.
+    """
+    match path.suffix.lower():
+        case ".html" | ".htm":
+            return "html"
+        case ".png":
+            return "png"
+    raise QueryError(f"{path}: a contact sheet's name must end in .html or .png")
+
+
 def write_contact_sheet(path: Path, sections: Sequence[Section]) -> None:
     """Write a contact sheet, whole or not at all.
 
@@ -29,11 +44,9 @@ def write_contact_sheet(path: Path, sections: Sequence[Section]) -> None:
         QueryError: The name ends in neither.
         OSError: The file cannot be written.
     """
-    kind = path.suffix.lower()
-    if kind not in (".html", ".htm", ".png"):
-        raise QueryError(f"{path}: a contact sheet's name must end in .html or .png")
+    kind = sheet_kind(path)
     with replacing(path) as temporary:
-        if kind == ".png":
+        if kind == "png":
             from retrieval.search.sheet.png import draw_sheet
 
             draw_sheet(sections).save(temporary, format="PNG", optimize=True)
