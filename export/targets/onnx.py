@@ -53,8 +53,7 @@ def trace(
         raise ExportError(f"the tower that takes {name} cannot become ONNX: nothing was traced")
     model: onnx.ModelProto = program.model_proto
     _rename_output(model)
-    del model.graph.value_info[:]
-    del model.metadata_props[:]
+    _strip(model)
     onnx.helper.set_model_props(model, dict(metadata or {}))
     return model
 
@@ -88,3 +87,13 @@ def _rename_output(model: onnx.ModelProto) -> None:
         node.input[:] = [renamed.get(name, name) for name in node.input]
         node.output[:] = [renamed.get(name, name) for name in node.output]
     model.graph.output[0].name = EMBEDDING
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Drop the tracer's notes: they outweigh small towers and hold paths of this machine."""
+    graph = model.graph
+    del graph.value_info[:]
+    model.doc_string = graph.doc_string = ""
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
