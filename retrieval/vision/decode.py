@@ -19,8 +19,8 @@ PHOTO_SUFFIXES = frozenset(
 MAX_PIXELS = 200_000_000
 
 # A JPEG decoded at 1/2, 1/4 or 1/8 keeps at least this many times the pixels that the
-# model takes. Measured on photographs at 224 pixels, the resized result differs from that
-# of a full decode by 0.5 of 255 on average (1.7 in the worst photo), against 1.7 (5.5) at 1.
+# model takes. At 2, resized to 224 pixels, 15 photographs in four sizes differed from
+# their full decode by 0.3 of 255 on average and by 1.0 at worst; at 1 by 1.1 and 4.6.
 DRAFT_MARGIN = 2
 
 _TURNS = {
@@ -122,7 +122,7 @@ def _check_pixels(path: Path, size: tuple[int, int], limit: int) -> None:
 
 def _draft(photo: Image.Image, shortest: int) -> tuple[float, float]:
     drafted = photo.draft(None, (shortest, shortest))
-    # Only a JPEG has a draft; the box that Pillow returns for it is not rounded.
+    # The box that Pillow returns is not rounded; it returns none for formats without drafts.
     return photo.size if drafted is None else drafted[1][2:]
 
 

@@ -61,12 +61,11 @@ def preprocess(image: Image.Image, spec: Preprocessing, *, extent: Box | None = 
             default. Without it, a JPEG decoded at a fraction would come out shifted.
     """
     image = to_rgb(image, spec.fill)
-    box = _middle(extent or (0, 0, *image.size)) if spec.resize_mode == "shortest" else extent
-    left, top, right, bottom = box or (0, 0, *image.size)
-    sizes = {"squash": _squash, "longest": _longest, "shortest": _shortest}
-    size = sizes[spec.resize_mode]((right - left, bottom - top), spec.size)
-    resized = image.resize(size, _FILTERS[spec.interpolation], box)
-    square = _cropped_or_padded(resized, spec)
+    box = extent or (0, 0, *image.size)
+    if spec.resize_mode == "shortest":
+        box = _middle(box)
+    size = _resized((box[2] - box[0], box[3] - box[1]), spec)
+    square = _cropped_or_padded(image.resize(size, _FILTERS[spec.interpolation], box), spec)
     return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
 
 
@@ -83,21 +82,17 @@ def normalise(pixels: Pixels, spec: Preprocessing) -> NDArray[np.float32]:
     return (scaled - mean) / std
 
 
-def _squash(_: tuple[float, float], target: int) -> tuple[int, int]:
-    return target, target
-
-
-def _shortest(size: tuple[float, float], target: int) -> tuple[int, int]:
+def _resized(size: tuple[float, float], spec: Preprocessing) -> tuple[int, int]:
     width, height = size
+    if spec.resize_mode == "squash":
+        return spec.size, spec.size
+    if spec.resize_mode == "longest":
+        ratio = max(size) / spec.size
+        return max(1, round(width / ratio)), max(1, round(height / ratio))
+    # torchvision cuts the fraction of the long side off.
     if width <= height:
-        return target, int(target * height / width)
-    return int(target * width / height), target
-
-
-def _longest(size: tuple[float, float], target: int) -> tuple[int, int]:
-    ratio = max(size) / target
-    width, height = (max(1, round(side / ratio)) for side in size)
-    return width, height
+        return spec.size, int(spec.size * height / width)
+    return int(spec.size * width / height), spec.size
 
 
 def _middle(box: Box) -> Box:

@@ -21,7 +21,7 @@ MODES = ("shortest", "squash", "longest")
 SHAPES = [(500, 375), (333, 500), (224, 224), (640, 427), (101, 37), (300, 299), (17, 90), (1, 1)]
 SAMPLES = sorted(
     path
-    for path in (Path(__file__).parents[2] / "data" / "photos").glob("*")
+    for path in (Path(__file__).parents[2] / "data" / "photos").rglob("*")
     if path.suffix in {".jpg", ".jpeg", ".png", ".webp"}
 )
 
@@ -69,11 +69,14 @@ def test_equal_to_open_clip_at_any_size(width: int, height: int, size: int, mode
 @pytest.mark.parametrize("mode", MODES)
 def test_equal_to_open_clip_on_sample_photos(mode: Any) -> None:
     spec = Preprocessing(size=224, resize_mode=mode)
-    for path in SAMPLES[:12]:
+    for path in SAMPLES[::4]:
         with Image.open(path) as photo:
-            upright = theirs(ImageOps.exif_transpose(photo).convert("RGB"), spec)
-        pixels = load_pixels(path, spec, draft=False)
-        np.testing.assert_allclose(normalise(pixels, spec), upright, atol=1e-5)
+            upright = ImageOps.exif_transpose(photo)
+        if upright.mode == "RGB":
+            pixels = load_pixels(path, spec, draft=False)
+            np.testing.assert_allclose(
+                normalise(pixels, spec), theirs(upright, spec), atol=1e-5, err_msg=path.name
+            )
 
 
 @pytest.mark.parametrize("mode", MODES)
