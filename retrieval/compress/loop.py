@@ -133,7 +133,7 @@ class Loop:
         self._log({"step": self.step, "epoch": epoch, "loss": total, **losses, "seconds": seconds})
         best = self.best.get("score")
         note = f"loss {total:.3f}" + ("" if best is None else f", best dev recall {best:.3f}")
-        self.reporter.advance(self.step, note)
+        self.reporter.advance(self.step, note=note)
 
     def _judge(self, epoch: int) -> None:
         """Evaluate the epoch's weights (their average, if one is kept); remember the best."""

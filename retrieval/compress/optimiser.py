@@ -19,9 +19,11 @@ def make_optimiser(module: nn.Module, settings: Training) -> torch.optim.AdamW:
     """
     unused = set(settings.multipliers)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in module.named_parameters():
+    for full_name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue
+        # The model is one part of a task; recipes speak of the model's own names.
+        name = full_name.removeprefix("model.")
         prefix = _longest_prefix(name, settings.multipliers)
         unused -= {p for p in settings.multipliers if name.startswith(p)}
         factor = 1.0 if prefix is None else settings.multipliers[prefix]

@@ -78,6 +78,9 @@ class Data(Spec):
 class Augmentation(Spec):
     """Random views of a photo during training."""
 
+    size: Annotated[int, Field(ge=8)] | None = None
+    """Side of the views in pixels where it differs from the student's input size; smaller
+    views cost less, and a convolutional tower is as good or better at its full size."""
     min_area: Annotated[float, Field(gt=0, le=1)] = 0.6
     """Smallest share of the photo's area that a crop keeps."""
     aspect: Annotated[float, Field(ge=1, le=3)] = 1.2

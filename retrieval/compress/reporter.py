@@ -9,8 +9,11 @@ class Reporter(Protocol):
     def begin(self, title: str, total: int, done: int = 0) -> None:
         """A piece of work of ``total`` steps starts (or resumes at ``done``)."""
 
-    def advance(self, done: int, note: str = "") -> None:
-        """``done`` steps are finished; ``note`` is a short figure to show beside it."""
+    def advance(self, done: int, total: int | None = None, note: str = "") -> None:
+        """``done`` steps are finished; ``note`` is a short figure to show beside it.
+
+        ``total`` corrects the extent that `begin` gave, where it is known better by now.
+        """
 
     def tell(self, text: str) -> None:
         """Something worth a line."""
@@ -22,7 +25,7 @@ class SilentReporter:
     def begin(self, title: str, total: int, done: int = 0) -> None:
         """Ignored."""
 
-    def advance(self, done: int, note: str = "") -> None:
+    def advance(self, done: int, total: int | None = None, note: str = "") -> None:
         """Ignored."""
 
     def tell(self, text: str) -> None:

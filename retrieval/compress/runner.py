@@ -53,6 +53,13 @@ def run_recipe(recipe: Recipe, folder: Path, *, reporter: Reporter | None = None
     return _Run(recipe, folder, reporter or SilentReporter()).run()
 
 
+def stage_metrics(folder: Path) -> list[dict[str, Any]]:
+    """What was measured after each finished stage of a run, in order."""
+    found = list(folder.glob(f"[0-9]*-*/{METRICS}"))
+    found.sort(key=lambda path: int(path.parent.name.partition("-")[0]))
+    return [json.loads(path.read_text("utf-8")) for path in found]
+
+
 class _Run:
     def __init__(self, recipe: Recipe, folder: Path, reporter: Reporter) -> None:
         self.recipe = recipe

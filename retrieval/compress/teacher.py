@@ -107,7 +107,7 @@ class Teacher:
             self.encoder,
             corpus,
             self.folder / self.encoder.fingerprint[:12] / name,
-            progress=lambda done, total: self.reporter.advance(done),
+            progress=self.reporter.advance,
         )
 
     def _stack(self, parts: Sequence[NDArray[np.float16]]) -> Tensor:

@@ -21,7 +21,7 @@ _FILTERS = {
 def random_view(
     photo: Image.Image, spec: Preprocessing, augmentation: Augmentation, seed: int, mirror: bool
 ) -> Pixels:
-    """Crop, resize, mirror and recolour; uint8 ``(3, size, size)``.
+    """Crop, resize, mirror and recolour; uint8 ``(3, side, side)``.
 
     Args:
         photo: Upright RGB.
@@ -32,7 +32,8 @@ def random_view(
     """
     chance = random.Random(seed)
     box = _crop_box(photo.size, spec, augmentation, chance)
-    view = photo.resize((spec.size, spec.size), _FILTERS[spec.interpolation], box=box)
+    side = augmentation.size or spec.size
+    view = photo.resize((side, side), _FILTERS[spec.interpolation], box=box)
     if mirror and augmentation.mirror and chance.random() < 0.5:
         view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if augmentation.colour:
