@@ -27,10 +27,12 @@ from retrieval.spec.errors import CatalogError
 
 
 def search(
-    query: Annotated[str, typer.Argument(help="What the photo shows, or the path of a photo.")],
+    query: Annotated[
+        str, typer.Argument(metavar="QUERY", help="What the photo shows, or the path of a photo.")
+    ],
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR]", help="Folder to search; else everything indexed."),
+        typer.Argument(metavar="DIR", help="Folder to search; else everything indexed."),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many photos to show.")] = 10,
     sheet: Annotated[
@@ -84,9 +86,11 @@ def _bring_up_to_date(library: Library, folder: Path) -> None:
     report = index_with_progress(library, folder)
     fresh = report.added + report.changed
     if fresh:
-        note(f"indexed {fresh:,} photos in {report.seconds:.1f} s")
-        if report.skipped:
-            note(f"skipped {len(report.skipped):,} files; leanclip status says why")
+        skipped = f", {len(report.skipped):,} skipped (see leanclip status)"
+        note(
+            f"{fresh:,} new photos indexed in {report.seconds:.1f} s"
+            + (skipped if report.skipped else "")
+        )
 
 
 def _advice(no_indexing: bool) -> str:

@@ -93,7 +93,7 @@ def test_one_command_indexes_and_searches(shell: Shell, photos: Path) -> None:
     out, error = process.communicate(timeout=60)
     assert process.returncode == 0
     assert out.splitlines() == ["1.0000\tphotos/red 0.jpg", "1.0000\tphotos/red 1.jpg"]
-    assert "indexed 10 photos" in error
+    assert "10 new photos indexed" in error
     assert found(shell.run("search", "blue", "--top", 1)) == ["blue 0.jpg"]
 
 

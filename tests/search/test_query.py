@@ -39,3 +39,7 @@ def test_a_photo_that_is_not_there_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("words", "cut"), [(0, False), (6, False), (7, True), (100, True)])
 def test_the_ignored_end_is_noticed_to_the_word(words: int, cut: bool) -> None:
     assert ignored_end("dog " * words, Tokenizer.clip(context_length=8)) == cut
+
+
+def test_the_longest_context_is_long_enough() -> None:
+    assert not ignored_end("dog " * 2000, Tokenizer.clip(context_length=1024))
