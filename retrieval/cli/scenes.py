@@ -10,9 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from retrieval.compress.scenes import write_scenes
-from retrieval.spec.errors import CorpusError
-
-_PHOTO_ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
+from retrieval.corpora.photos import find_photos
 
 
 def scenes(
@@ -42,7 +40,7 @@ def scenes(
     leanclip scenes scenes/dev --count 300 --seed 1 --backgrounds data/photos
     leanclip evaluate default scenes/dev/pairs.jsonl
     """  # noqa: D301  (click ends re-flowing at a backspace character)
-    photos = [] if backgrounds is None else _photos_in(backgrounds)
+    photos = [] if backgrounds is None else find_photos(backgrounds)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress("drawing", *columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("scenes", total=count)
@@ -61,12 +59,3 @@ def scenes(
         print()
     else:
         print(f"{count} scenes with {captions} captions each: {pairs}")
-
-
-def _photos_in(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise CorpusError(f"{folder} is not a folder; name one with photos for --backgrounds")
-    photos = sorted(p for p in folder.iterdir() if p.suffix.lower() in _PHOTO_ENDINGS)
-    if not photos:
-        raise CorpusError(f"{folder} has no JPEG, PNG or WebP photo for --backgrounds")
-    return photos

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageEnhance
 
-from retrieval.spec.errors import CorpusError
+from retrieval.spec.errors import CorpusError, PhotoError
+from retrieval.vision.decode import open_photo
 
 _KEPT = 80
 """Background photos kept in memory."""
@@ -64,18 +65,11 @@ class Backgrounds:
 
 def _read(path: Path, short_side: int) -> Image.Image:
     try:
-        with Image.open(path) as photo:
-            photo.draft("RGB", (short_side, short_side))
-            upright = ImageOps.exif_transpose(photo).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise CorpusError(
-            f"{path} cannot be a background: {error}; remove it or choose other photos"
-        ) from error
-    scale = short_side / min(upright.size)
-    if scale < 1:
-        upright = upright.resize(
-            (max(1, round(upright.width * scale)), max(1, round(upright.height * scale))),
-            Image.Resampling.BICUBIC,
-            reducing_gap=2.0,
-        )
-    return upright
+        photo = open_photo(path, target=short_side)
+    except PhotoError as error:
+        raise CorpusError(f"no background: {error}") from error
+    scale = short_side / min(photo.size)
+    if scale >= 1:
+        return photo
+    size = round(photo.width * scale), round(photo.height * scale)
+    return photo.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
