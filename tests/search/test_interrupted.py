@@ -61,6 +61,8 @@ def test_kill_loses_nothing_that_was_reported(tmp_path: Path, photos: Path) -> N
             report = library.ensure_index(photos)
             assert (report.added, report.unchanged) == (PHOTOS - kept, kept)
             assert encoder.photos_encoded == PHOTOS - kept
+            # What a killed run wrote and never committed takes no place.
+            assert (home / "vectors" / "space-1.fp16").stat().st_size == PHOTOS * 16 * 2
             check_all_found(library, photos)
         killed_in_the_middle += 0 < kept < PHOTOS
     assert killed_in_the_middle

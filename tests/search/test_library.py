@@ -94,6 +94,7 @@ def test_a_second_run_reads_only_what_changed(library: Library, photos: Path) ->
     (photos / "green" / "green 0.png").rename(photos / "renamed.png")
     assert counts(library.ensure_index(photos)) == (2, 1, 2, 7)
     assert library.encoder.photos_encoded == 13
+    assert library.count() == 10
     assert names(library.search("red", top=2)) == ["red 1.png", "new.png"]
     assert set(names(library.search("blue", top=3))) == {"red 0.png", "blue 0.png", "blue 1.png"}
     assert set(names(library.search("green", top=2))) == {"green 1.png", "renamed.png"}
@@ -114,6 +115,7 @@ def test_a_folder_that_comes_back_is_not_encoded_again(library: Library, photos:
     aside = photos.parent / "aside"
     (photos / "red").rename(aside)
     assert counts(library.ensure_index(photos)) == (0, 0, 2, 8)
+    assert library.count() == 8
     aside.rename(photos / "red")
     assert counts(library.ensure_index(photos)) == (0, 0, 0, 10)
     assert library.encoder.photos_encoded == 10
