@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import RecipeError
@@ -180,6 +180,8 @@ class Recipe(Spec):
     distillation."""
     student: Student
     data: Data
+    stored_as: Literal["fp32", "fp16"] = "fp32"
+    """Type of the weights in the checkpoints; ``fp16`` halves the bytes."""
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -190,10 +192,24 @@ class Recipe(Spec):
             raise ValueError("start.canonical_correlation needs data.pairs")
         return self
 
+    _as_written: str = PrivateAttr("")
+    _validated: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def as_written(self) -> str:
+        """The YAML text that the recipe came from, kept beside its result."""
+        return self._as_written
+
+    @property
+    def validated(self) -> dict[str, Any]:
+        """The recipe as JSON-compatible data with all defaults and with paths as written, so
+        that it is the same from whichever folder it is run."""
+        return self._validated or self.model_dump(mode="json")
+
     @property
     def sha256(self) -> str:
-        """Hash of the recipe's content."""
-        return sha256_json(self.model_dump(mode="json"))
+        """Hash of `validated`."""
+        return sha256_json(self.validated)
 
 
 def _require(recipe: Recipe, stage: Distil | Finetune) -> None:
@@ -220,16 +236,27 @@ def load_recipe(path: Path) -> Recipe:
             type or in conflict with another; the message names the entry.
     """
     try:
-        value = yaml.safe_load(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        value = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"cannot read recipe {path}: {error}") from error
     except yaml.YAMLError as error:
         raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    return make_recipe(value, origin=str(path), base=path.parent)
+    return make_recipe(value, origin=str(path), base=path.parent, text=text)
 
 
-def make_recipe(value: Any, *, origin: str, base: Path) -> Recipe:
-    """Validate a recipe given as plain data; ``base`` is where relative paths count from."""
+def make_recipe(value: Any, *, origin: str, base: Path, text: str | None = None) -> Recipe:
+    """Validate a recipe given as plain data.
+
+    Args:
+        value: What YAML gave.
+        origin: Where it came from, for error messages.
+        base: Where relative paths count from.
+        text: What to keep beside the result; by default ``value`` with all defaults.
+
+    Raises:
+        RecipeError: As `load_recipe`.
+    """
     try:
         recipe = Recipe.model_validate(value)
     except ValidationError as error:
@@ -237,7 +264,10 @@ def make_recipe(value: Any, *, origin: str, base: Path) -> Recipe:
         place = ".".join(str(part) for part in first["loc"]) or "the recipe"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise RecipeError(f"{origin}: {place}: {first['msg']}{more}") from error
-    return _with_paths_from(recipe, base)
+    located = _with_paths_from(recipe, base)
+    located._validated = recipe.model_dump(mode="json")
+    located._as_written = text or yaml.safe_dump(located._validated, sort_keys=False)
+    return located
 
 
 def _with_paths_from(recipe: Recipe, base: Path) -> Recipe:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from retrieval.compress.bridge import Bridge
 from retrieval.compress.data.inputs import PhotoInputs, SentenceInputs
@@ -119,8 +118,14 @@ class _Run:
         if bridge is not None:
             bridge.cpu().save(self.folder / _BRIDGE)
         metrics = {"stage": name, "key": key, "best_epoch": best, **self._measure(model, tokenizer)}
-        text = yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False)
-        save_checkpoint(self.folder / name, model, tokenizer, metrics=metrics, recipe=text)
+        save_checkpoint(
+            self.folder / name,
+            model,
+            tokenizer,
+            metrics=metrics,
+            recipe=self.recipe.as_written,
+            half=self.recipe.stored_as == "fp16",
+        )
         shutil.copy(work / LOG, self.folder / name / LOG)
         shutil.rmtree(work)
 
@@ -217,7 +222,7 @@ class _Run:
 
     def _stage_keys(self) -> list[str]:
         """Hash of all that a stage's result depends on, for each stage."""
-        recipe = self.recipe.model_dump(mode="json")
+        recipe = dict(self.recipe.validated)
         stages = recipe.pop("stages")
         teacher = None if self.teacher is None else self.teacher.encoder.fingerprint
         parts = {"recipe": recipe, "teacher": teacher}
