@@ -129,15 +129,15 @@ def _quantise_products(model: onnx.ModelProto) -> bool:
 
 def _integer_product(node: NodeProto, weight: str, quantised: set[str]) -> list[NodeProto]:
     x, out = node.input[0], node.output[0]
-    inputs = [f"{x}.int8", f"{weight}.int8", f"{x}.zero", f"{weight}.zero"]
+    inputs = [f"{x}.rounded", f"{weight}.int8", f"{x}.offset", f"{weight}.zero"]
     nodes = [
         helper.make_node("MatMulInteger", inputs, [f"{out}.int32"]),
         widen(f"{out}.int32", f"{out}.wide"),
-        helper.make_node("Mul", [f"{x}.scale", f"{weight}.scale"], [f"{out}.scale"]),
-        helper.make_node("Mul", [f"{out}.wide", f"{out}.scale"], [out]),
+        helper.make_node("Mul", [f"{x}.step", f"{weight}.scale"], [f"{out}.scales"]),
+        helper.make_node("Mul", [f"{out}.wide", f"{out}.scales"], [out]),
     ]
     if x not in quantised:  # queries, keys and values read the same activation
         quantised.add(x)
-        outputs = [f"{x}.int8", f"{x}.scale", f"{x}.zero"]
+        outputs = [f"{x}.rounded", f"{x}.step", f"{x}.offset"]
         nodes.insert(0, helper.make_node("DynamicQuantizeLinear", [x], outputs))
     return nodes

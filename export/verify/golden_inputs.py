@@ -41,10 +41,10 @@ def pattern(size: int) -> NDArray[np.uint8]:
 
 def photos() -> Iterator[tuple[str, bytes]]:
     """Names and JPEG files: wide, tall, and two that only their EXIF data turns upright."""
-    yield "wide", _jpeg(480, 300, seed=1)
-    yield "tall", _jpeg(250, 420, seed=2)
-    yield "turned-right", _jpeg(400, 260, seed=3, orientation=_TURNED_RIGHT)
-    yield "turned-left", _jpeg(300, 380, seed=4, orientation=_TURNED_LEFT)
+    yield "wide", _jpeg(420, 280, seed=1)
+    yield "tall", _jpeg(240, 380, seed=2)
+    yield "turned-right", _jpeg(340, 230, seed=3, orientation=_TURNED_RIGHT)
+    yield "turned-left", _jpeg(250, 330, seed=4, orientation=_TURNED_LEFT)
 
 
 def _jpeg(width: int, height: int, *, seed: int, orientation: int = 1) -> bytes:
@@ -64,7 +64,7 @@ def _jpeg(width: int, height: int, *, seed: int, orientation: int = 1) -> bytes:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=70, exif=exif)
+    image.save(stream, "JPEG", quality=50, optimize=True, exif=exif)
     return stream.getvalue()
 
 

@@ -1,10 +1,11 @@
 """A checkpoint as an encoder, in PyTorch: for evaluating what is not exported yet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from retrieval.encode.protocol import Embeddings, Pixels
 from retrieval.language.tokenizer import Tokenizer
@@ -54,21 +55,18 @@ class TorchEncoder:
     def tokenizer(self) -> Tokenizer:
         return self._checkpoint.tokenizer
 
-    @torch.inference_mode()
     def encode_pixels(self, pixels: Pixels) -> Embeddings:
-        batches = torch.split(torch.from_numpy(pixels), MAX_BATCH)
-        found = [
-            self._model.encode_image(self._normaliser(batch.to(self._device))) for batch in batches
-        ]
-        return self._joined(found)
+        return self._run(lambda batch: self._model.encode_image(self._normaliser(batch)), pixels)
+
+    def encode_sentences(self, sentences: Sequence[str]) -> Embeddings:
+        return self._run(self._model.encode_text, self.tokenizer.batch(sentences))
 
     @torch.inference_mode()
-    def encode_sentences(self, sentences: Sequence[str]) -> Embeddings:
-        batches = torch.split(torch.from_numpy(self.tokenizer.batch(sentences)), MAX_BATCH)
-        return self._joined([self._model.encode_text(ids.to(self._device)) for ids in batches])
-
-    def _joined(self, parts: list[torch.Tensor]) -> Embeddings:
-        if not parts or len(parts[0]) == 0:
-            return np.empty((0, self.dim), np.float32)
-        embeddings: Embeddings = torch.cat(parts).float().cpu().numpy()
-        return embeddings
+    def _run(
+        self, encode: Callable[[torch.Tensor], torch.Tensor], inputs: NDArray[np.generic]
+    ) -> Embeddings:
+        found = np.empty((len(inputs), self.dim), np.float32)
+        for start in range(0, len(inputs), MAX_BATCH):
+            batch = torch.from_numpy(inputs[start : start + MAX_BATCH]).to(self._device)
+            found[start : start + MAX_BATCH] = encode(batch).float().cpu().numpy()
+        return found
