@@ -13,7 +13,6 @@ _SYNONYMS = {
     "cup": "mug",
     "boat": "sailing boat",
     "tree": "tall tree",
-    "house": "little house",
     "square": "square box",
     "circle": "round disc",
 }
@@ -60,9 +59,9 @@ def phrase(group: Group, rng: random.Random) -> str:
 
 
 def _colour_first(colour: str, noun: str) -> str:
-    """``tall red tree`` and ``little red house``, but ``red sailing boat``."""
+    """``tall red tree`` and ``round red disc``, but ``red sailing boat``."""
     before, _, head = noun.partition(" ")
-    if before in {"tall", "little", "round"}:
+    if before in {"tall", "round"}:
         return f"{before} {colour} {head}"
     return f"{colour} {noun}"
 

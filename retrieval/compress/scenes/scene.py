@@ -60,7 +60,7 @@ class Scene:
 
 
 def draw_scene(rng: random.Random) -> Scene:
-    """A random scene, from about eight million compositions."""
+    """A random scene, one of many million compositions."""
     kinds, weights = zip(*_ARRANGEMENTS, strict=True)
     arrangement: Arrangement = rng.choices(kinds, weights)[0]
     if arrangement == "alone":
