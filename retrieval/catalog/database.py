@@ -1,6 +1,7 @@
 """One SQLite file: opened, migrated, and its errors told in the user's words."""
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ class Database:
             connection = sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)
             try:
                 migrate(connection, path)
-                connection.execute("PRAGMA journal_mode = WAL")
+                _use_write_ahead_log(connection)
                 # What a run reported as done survives a power cut, not only a kill.
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA foreign_keys = ON")
@@ -89,6 +90,19 @@ class Database:
         """Change something for each set of values; inside `writing`."""
         with _explained(self.path):
             self._connection.executemany(statement, values)
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # Unlike every other statement, this one does not wait for a lock by itself.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 @contextmanager

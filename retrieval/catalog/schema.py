@@ -80,9 +80,12 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _is_current(connection: sqlite3.Connection, path: Path) -> bool:
+    # One transaction, so that another process making the catalog is seen before or after.
+    connection.execute("BEGIN")
     found = _version(connection)
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    connection.execute("COMMIT")
     if owner != APPLICATION_ID and (tables or found):
         raise CatalogError(f"{path} is a database of another program; choose another --home")
     if found > SCHEMA:

@@ -2,6 +2,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -147,16 +148,20 @@ def test_a_damaged_catalog_is_named(tmp_path: Path) -> None:
         Catalog.open(path)
 
 
-def test_two_processes_may_make_the_catalog_at_once(tmp_path: Path) -> None:
+def test_processes_may_make_the_catalog_at_once(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from retrieval.catalog.catalog import Catalog\n"
-        "Catalog.open(Path(sys.argv[1])).ensure_space('f', 'm', None, 4)"
+        "import sys, time; from pathlib import Path; from retrieval.catalog.catalog import Catalog\n"
+        "while time.time() < float(sys.argv[1]): pass\n"
+        "for path in sys.argv[2:]: Catalog.open(Path(path)).ensure_space('f', 'm', None, 4)"
     )
-    command = [sys.executable, "-c", script, str(tmp_path / CATALOG_FILE)]
+    paths = [tmp_path / str(number) / CATALOG_FILE for number in range(20)]
+    together = str(time.time() + 1)
+    command = [sys.executable, "-c", script, together, *map(str, paths)]
     running = [subprocess.Popen(command) for _ in range(4)]
-    assert [process.wait(30) for process in running] == [0] * 4
-    with Catalog.open(tmp_path / CATALOG_FILE) as catalog:
-        assert len(catalog.spaces()) == 1
+    assert [process.wait(60) for process in running] == [0] * 4
+    for path in paths:
+        with Catalog.open(path) as catalog:
+            assert len(catalog.spaces()) == 1
 
 
 def test_home_is_chosen_by_option_then_variable(monkeypatch: pytest.MonkeyPatch) -> None:
