@@ -150,7 +150,8 @@ def test_a_damaged_catalog_is_named(tmp_path: Path) -> None:
 
 def test_processes_may_make_the_catalog_at_once(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from retrieval.catalog.catalog import Catalog\n"
+        "import sys, time; from pathlib import Path\n"
+        "from retrieval.catalog.catalog import Catalog\n"
         "while time.time() < float(sys.argv[1]): pass\n"
         "for path in sys.argv[2:]: Catalog.open(Path(path)).ensure_space('f', 'm', None, 4)"
     )
