@@ -159,7 +159,7 @@ def test_processes_may_make_the_catalog_at_once(tmp_path: Path) -> None:
     together = str(time.time() + 1)
     command = [sys.executable, "-c", script, together, *map(str, paths)]
     running = [subprocess.Popen(command) for _ in range(4)]
-    assert [process.wait(60) for process in running] == [0] * 4
+    assert [process.wait(300) for process in running] == [0] * 4
     for path in paths:
         with Catalog.open(path) as catalog:
             assert len(catalog.spaces()) == 1

@@ -75,7 +75,7 @@ def test_a_full_disk_keeps_what_is_done(
     tmp_path: Path, photos: Path, dim: int, limit: int, full: str
 ) -> None:
     process = start(tmp_path / "home", photos, dim=dim, limit=limit)
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate(timeout=300)
     reported = max(map(int, out.split()))
     assert process.returncode == 1
     assert full in error

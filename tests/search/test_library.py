@@ -311,7 +311,7 @@ def test_two_processes_index_one_folder(home: Path, photos: Path, tmp_path: Path
     tests = str(Path(__file__).parent.parent)
     command = [sys.executable, "-c", script, str(home), str(photos), tests]
     running = [subprocess.Popen(command) for _ in range(3)]
-    assert [process.wait(60) for process in running] == [0] * 3
+    assert [process.wait(300) for process in running] == [0] * 3
     with Library.open(home, ColourEncoder()) as library:
         assert library.count() == 10 + 3 * BATCH
         assert counts(library.ensure_index(photos)) == (0, 0, 0, 10 + 3 * BATCH)
