@@ -40,6 +40,10 @@ COMMANDS: dict[str, Command] = {
 }
 
 
+class _InterruptedError(Exception):
+    """Ctrl-C. Typer would answer a KeyboardInterrupt itself, with a status and no line."""
+
+
 class LazyGroup(TyperGroup):
     """A command group that imports a sub-command's module only when it runs.
 
@@ -54,6 +58,13 @@ class LazyGroup(TyperGroup):
         """Import and build one sub-command; None when there is none of that name."""
         entry = COMMANDS.get(cmd_name)
         return None if entry is None else _load(cmd_name, entry)
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        """Run the sub-command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise _InterruptedError from error
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:
         """List the summaries of the table, importing nothing."""
@@ -112,7 +123,7 @@ def main() -> None:
         app(prog_name="leanclip")
     except LeanclipError as error:
         _fail(str(error), EXIT_FAILED)
-    except KeyboardInterrupt:
+    except (_InterruptedError, KeyboardInterrupt):
         _fail("interrupted; what was finished is kept, run it again to go on", EXIT_INTERRUPTED)
     except OSError as error:
         # A full disk or a read-only folder is the user's to mend, not a bug of ours.

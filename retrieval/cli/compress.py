@@ -40,7 +40,7 @@ def compress(
     folder = out or Path("runs") / loaded.name
     with StageProgress() as progress:
         student = run_recipe(loaded, folder, reporter=progress)
-    stages = stage_metrics(folder)
+    stages = stage_metrics(loaded, folder)
     if as_json:
         print(json.dumps({"student": str(student), "stages": stages}))
         return

@@ -1,0 +1,1 @@
+"""Making small models: teacher caches, starts, losses, stages and recipes."""

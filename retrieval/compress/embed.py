@@ -11,6 +11,7 @@ from retrieval.compress.data.photos import WholePhotos
 from retrieval.compress.data.tokens import Ids, trimmed
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.normalise import PixelNormaliser
+from retrieval.models.timm_tower import TimmImageTower
 
 _PHOTOS_AT_ONCE = 64
 _SENTENCES_AT_ONCE = 256
@@ -23,9 +24,11 @@ def embed_photos(model: DualEncoder, photos: Sequence[Path], *, workers: int) ->
 
 
 @torch.no_grad()
-def embed_features(model: DualEncoder, photos: Sequence[Path], *, workers: int) -> Tensor:
-    """Float32 ``(len(photos), features)``: what a timm tower has before its projection."""
-    return _over_photos(model, photos, model.image.features, workers)
+def embed_features(
+    model: DualEncoder, tower: TimmImageTower, photos: Sequence[Path], *, workers: int
+) -> Tensor:
+    """Float32 ``(len(photos), features)``: what the model's tower has before its projection."""
+    return _over_photos(model, photos, tower.features, workers)
 
 
 @torch.no_grad()
@@ -37,7 +40,8 @@ def embed_ids(model: DualEncoder, ids: Ids) -> Tensor:
     result = torch.empty(len(ids), model.config.embedding_dim)
     for start in range(0, len(ids), _SENTENCES_AT_ONCE):
         rows = order[start : start + _SENTENCES_AT_ONCE]
-        result[rows] = model.encode_text(trimmed(ids[rows]).to(device)).float().cpu()
+        some = trimmed(ids[rows], model.config.text)
+        result[rows] = model.encode_text(some.to(device)).float().cpu()
     return result
 
 

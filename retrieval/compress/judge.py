@@ -67,4 +67,5 @@ class Judge:
 @torch.no_grad()
 def _crossed(bridge: Bridge, embeddings: Tensor) -> Tensor:
     device = next(iter(bridge.parameters()), embeddings).device
-    return bridge(embeddings.to(device)).float().cpu()
+    crossed: Tensor = bridge(embeddings.to(device))
+    return crossed.float().cpu()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from lightning_fabric import Fabric
@@ -16,7 +16,7 @@ from retrieval.compress.interrupt import interrupt_after_step
 from retrieval.compress.optimiser import make_optimiser, set_learning_rate
 from retrieval.compress.reporter import Reporter
 from retrieval.compress.task import Task
-from retrieval.spec.errors import TrainingError
+from retrieval.spec.errors import RecipeError, TrainingError
 from retrieval.spec.files import replacing
 
 STATE = "state.pt"
@@ -49,17 +49,22 @@ class Loop:
         self.module, self.optimiser = self.fabric.setup(task, optimiser)
         self.average = WeightAverage(task, settings.average) if settings.average else None
         self.step = 0
-        self.total = settings.epochs * self._steps_per_epoch
+        self.steps_per_epoch = task.steps_per_epoch // settings.accumulation
+        if self.steps_per_epoch == 0:
+            raise RecipeError(
+                f"{title}: training.accumulation is {settings.accumulation}, but an epoch has "
+                f"{task.steps_per_epoch} batches; lower accumulation or batch_size"
+            )
+        self.total = settings.epochs * self.steps_per_epoch
         self.best: dict[str, Any] = {}
         self.epochs_without_gain = 0
         torch.manual_seed(seed)
 
-    @property
-    def _steps_per_epoch(self) -> int:
-        return max(1, self.task.steps_per_epoch // self.task.settings.accumulation)
-
     def run(self) -> Mapping[str, Any]:
         """Train to the end, or go on where a saved state stops, and load the best weights.
+
+        The last state stays in the folder, so that a run that is stopped before its result
+        is stored has nothing to train again.
 
         Returns:
             The dev figures of the kept weights.
@@ -71,7 +76,7 @@ class Loop:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._resume()
         self.reporter.begin(self.title, self.total, self.step)
-        saved = time.monotonic()
+        resumed_at, saved = self.step, time.monotonic()
         with interrupt_after_step() as interrupt:
             while self.step < self.total and not self._should_stop():
                 for _ in self._epoch():
@@ -81,25 +86,26 @@ class Loop:
                         saved = time.monotonic()
                     if interrupt.requested:
                         raise KeyboardInterrupt
+            if self.step > resumed_at:
+                self._save()
         self._keep_best()
-        (self.folder / STATE).unlink(missing_ok=True)
         return dict(self.best.get("figures", {}))
 
     def _epoch(self) -> Iterator[None]:
         """The rest of the present epoch; yields after every step, when state can be saved."""
-        epoch, first = divmod(self.step, self._steps_per_epoch)
+        epoch, first = divmod(self.step, self.steps_per_epoch)
         settings = self.task.settings
         if first == 0:
             self.task.eval()
             self.task.start_epoch(epoch)
         self.task.train()
         batches = self.task.batches(epoch, first * settings.accumulation)
-        for step in range(first, self._steps_per_epoch):
+        for step in range(first, self.steps_per_epoch):
             started = time.monotonic()
             losses = self._step(batches)
             self.step += 1
             self._record(epoch, losses, time.monotonic() - started)
-            if step + 1 == self._steps_per_epoch:
+            if step + 1 == self.steps_per_epoch:
                 self._judge(epoch)
             yield
 
@@ -112,12 +118,9 @@ class Loop:
             last = part + 1 == settings.accumulation
             with nullcontext() if last else self.fabric.no_backward_sync(self.module):
                 losses = self.module(batch)
-                total = sum(losses.values()) / settings.accumulation
+                total = torch.stack(list(losses.values())).sum() / settings.accumulation
                 if not torch.isfinite(total):
-                    raise TrainingError(
-                        f"{self.title}: the loss is {float(total)} at step {self.step}; "
-                        "lower training.learning_rate or raise training.warmup"
-                    )
+                    self._give_up(float(total))
                 self.fabric.backward(total)
             for name, value in losses.items():
                 seen[name] = seen.get(name, 0.0) + value.item() / settings.accumulation
@@ -127,6 +130,14 @@ class Loop:
         if self.average is not None:
             self.average.update()
         return seen
+
+    def _give_up(self, loss: float) -> NoReturn:
+        # A run resumes exactly, so going on from a saved state would end here again.
+        (self.folder / STATE).unlink(missing_ok=True)
+        raise TrainingError(
+            f"{self.title}: the loss is {loss} at step {self.step}; lower "
+            "training.learning_rate or raise training.warmup, then run it again"
+        )
 
     def _record(self, epoch: int, losses: Mapping[str, float], seconds: float) -> None:
         total = sum(losses.values())
@@ -174,14 +185,15 @@ class Loop:
             "module": self.task.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.state_dict() if self.average else None,
+            "precision": self.fabric.strategy.precision.state_dict(),
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None,
             "best": self.best,
             "epochs_without_gain": self.epochs_without_gain,
             "task": self.task.extra_state(),
         }
-        with replacing(self.folder / STATE) as temporary:
-            torch.save(state, temporary)
+        with replacing(self.folder / STATE) as temporary, temporary.open("wb") as stream:
+            torch.save(state, stream)
 
     def _resume(self) -> None:
         path = self.folder / STATE
@@ -201,6 +213,7 @@ class Loop:
         self.step = state["step"]
         self.task.load_state_dict(state["module"])
         self.optimiser.load_state_dict(state["optimiser"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.best = state["best"]

@@ -36,33 +36,36 @@ def mine_hard_negatives(
         teacher_candidates: The teacher's embeddings of the candidates.
 
     Returns:
-        Candidate indices ``(q, count)``; where fewer exist, they repeat. A query without
-        any wrong candidate gets the candidates in order.
+        Candidate indices ``(q, count)``; where fewer exist, they repeat. A query whose near
+        candidates the teacher finds right throughout keeps those of other photos; only
+        where no other photo exists do its own candidates stand in.
     """
     index = faiss.IndexFlatIP(candidates.shape[1])
     index.add(np.ascontiguousarray(candidates))
     own = int(np.bincount(candidate_photo).max())
     reach = min(len(candidates), 2 * count + own)
+    best_own = np.empty(0, np.float32)
+    if teacher_queries is not None and teacher_candidates is not None:
+        best_own = _best_own(teacher_queries, teacher_candidates, query_photo, candidate_photo)
     mined = np.empty((len(queries), count), np.int64)
     for start in range(0, len(queries), _AT_ONCE):
         rows = slice(start, start + _AT_ONCE)
         _, near = index.search(np.ascontiguousarray(queries[rows]), reach)
-        wrong = candidate_photo[near] != query_photo[rows, None]
+        other = candidate_photo[near] != query_photo[rows, None]
+        wrong = other
         if teacher_queries is not None and teacher_candidates is not None:
             scores = np.einsum("qd,qnd->qn", teacher_queries[rows], teacher_candidates[near])
-            best_own = _best_own(
-                teacher_queries[rows], teacher_candidates, query_photo[rows], candidate_photo
-            )
-            wrong &= scores < best_own[:, None]
-        for offset, (items, keep) in enumerate(zip(near, wrong, strict=True)):
-            found = items[keep] if keep.any() else items
-            mined[start + offset] = np.resize(found, count)
+            wrong = other & (scores < best_own[rows, None])
+        for offset, items in enumerate(near):
+            choices = (items[wrong[offset]], items[other[offset]], items)
+            mined[start + offset] = np.resize(next(c for c in choices if len(c)), count)
     return mined
 
 
 def _best_own(
     queries: Vectors, candidates: Vectors, query_photo: Indices, candidate_photo: Indices
 ) -> Vectors:
+    """The teacher's score of each query's best candidate of its own photo, ``(q,)``."""
     order = np.argsort(candidate_photo, kind="stable")
     first = np.searchsorted(candidate_photo[order], query_photo, side="left")
     last = np.searchsorted(candidate_photo[order], query_photo, side="right")

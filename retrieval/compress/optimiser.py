@@ -5,14 +5,15 @@ import math
 import torch
 from torch import nn
 
-from retrieval.compress.recipe import Training
+from retrieval.compress.training import Training
 from retrieval.spec.errors import RecipeError
 
 
 def make_optimiser(module: nn.Module, settings: Training) -> torch.optim.AdamW:
     """One parameter group per learning rate and decay; frozen parameters are left out.
 
-    Vectors (biases, norms, temperatures) do not decay.
+    Vectors (biases, norms, temperatures) do not decay, nor do parametrised matrices: what
+    their parameters are near zero says nothing of the matrix.
 
     Raises:
         RecipeError: A multiplier names no parameter, or nothing is left to train.
@@ -30,10 +31,13 @@ def make_optimiser(module: nn.Module, settings: Training) -> torch.optim.AdamW:
         if factor == 0:
             parameter.requires_grad_(False)
             continue
-        decay = settings.weight_decay if parameter.ndim > 1 else 0.0
+        decays = parameter.ndim > 1 and ".parametrizations." not in name
+        decay = settings.weight_decay if decays else 0.0
         groups.setdefault((factor, decay), []).append(parameter)
     if unused:
-        raise RecipeError(f"training.multipliers: no parameter starts with {sorted(unused)[0]!r}")
+        raise RecipeError(
+            f"training.multipliers: no parameter in training starts with {sorted(unused)[0]!r}"
+        )
     if not groups:
         raise RecipeError("nothing to train: every parameter is frozen by training.multipliers")
     return torch.optim.AdamW(

@@ -6,14 +6,19 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from retrieval.compress.complaints import first_complaint
+from retrieval.compress.training import Training, Weight
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import RecipeError
 from retrieval.spec.files import sha256_json
-from retrieval.spec.model import ImageTowerSpec, TextTowerSpec, Width
+from retrieval.spec.model import ImageTowerSpec, TextTowerSpec, VitTower, Width
 from retrieval.spec.preprocessing import Preprocessing
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Weight = Annotated[float, Field(ge=0)]
+OPEN_CLIP = "open_clip:"
+"""What the name of a teacher from open_clip starts with."""
+
+# The closed-form start inverts a square matrix of this size: 2 GB in double precision.
+_LARGEST_CORRELATED = 16_384
 
 
 class Vocabulary(Spec):
@@ -75,52 +80,6 @@ class Data(Spec):
     """Captioned photos that choose the best epoch; never a test split."""
 
 
-class Augmentation(Spec):
-    """Random views of a photo during training."""
-
-    size: Annotated[int, Field(ge=8)] | None = None
-    """Side of the views in pixels where it differs from the student's input size; smaller
-    views cost less, and a convolutional tower is as good or better at its full size."""
-    min_area: Annotated[float, Field(gt=0, le=1)] = 0.6
-    """Smallest share of the photo's area that a crop keeps."""
-    aspect: Annotated[float, Field(ge=1, le=3)] = 1.2
-    """Largest change of aspect ratio, either way."""
-    mirror: bool = True
-    """Flip left to right half of the time, unless a caption speaks of left or right."""
-    colour: Fraction = 0.0
-    """Strength of random brightness, contrast and saturation."""
-
-
-class Training(Spec):
-    """Settings of the loop, the same for every stage."""
-
-    epochs: Annotated[int, Field(ge=1)] = 5
-    batch_size: Annotated[int, Field(ge=2)] = 128
-    accumulation: Annotated[int, Field(ge=1)] = 1
-    """Batches whose gradients are added up before a step."""
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
-    multipliers: dict[str, Weight] = {}
-    """Learning-rate factors by parameter prefix; the longest that matches applies, and 0
-    freezes, for example ``{image.backbones: 0.3, image.backbones.0.conv_stem: 0}``."""
-    weight_decay: Weight = 0.05
-    warmup: Fraction = 0.05
-    """Share of all steps over which the learning rate rises from zero; cosine after."""
-    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
-    dropout: Fraction = 0.0
-    token_dropout: Fraction = 0.0
-    """Share of tokens that are hidden from the text tower (replaced by padding's id)."""
-    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Decay of an exponential moving average of the weights, evaluated and kept; 0: none."""
-    freeze_norm: bool = True
-    """Keep batch norm of pretrained backbones at its stored statistics."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    patience: Annotated[int, Field(ge=1)] | None = None
-    """Stop after so many epochs without a better dev recall."""
-    augmentation: Augmentation = Augmentation()
-    loader_workers: Annotated[int, Field(ge=0)] = 2
-    save_every_seconds: Annotated[float, Field(gt=0)] = 120.0
-
-
 class Distil(Spec):
     """Stage 1: one tower learns the teacher's embeddings, without pairs."""
 
@@ -134,6 +93,12 @@ class Distil(Spec):
     bank: Annotated[int, Field(ge=0)] = 4096
     """Teacher embeddings of the corpus that serve as further negatives in each step."""
     training: Training = Training()
+
+    @model_validator(mode="after")
+    def _can_work(self) -> Self:
+        if not (self.contrastive or self.regression):
+            raise ValueError("contrastive and regression are both 0: nothing to learn")
+        return self
 
 
 class Finetune(Spec):
@@ -162,8 +127,12 @@ class Finetune(Spec):
         if not self.towers or len(set(self.towers)) != len(self.towers):
             raise ValueError("towers must be [image], [text] or [image, text]")
         if self.hard_negatives and len(self.towers) == 2:
-            raise ValueError("hard_negatives needs one tower frozen: an index of moving "
-                             "embeddings would be stale; set it to 0 or train one tower")  # fmt: skip
+            raise ValueError(
+                "hard_negatives needs one tower frozen: an index of moving embeddings would be "
+                "stale; set it to 0 or train one tower"
+            )
+        if not (self.pairs or self.similarity or self.hard_negatives):
+            raise ValueError("pairs, similarity and hard_negatives are all 0: nothing to learn")
         return self
 
 
@@ -186,10 +155,17 @@ class Recipe(Spec):
 
     @model_validator(mode="after")
     def _has_what_stages_need(self) -> Self:
-        for stage in self.stages:
-            _require(self, stage)
-        if self.student.start.canonical_correlation and not self.data.pairs:
-            raise ValueError("start.canonical_correlation needs data.pairs")
+        for number, stage in enumerate(self.stages):
+            _require(self, stage, f"stages.{number}")
+        if self.student.start.canonical_correlation:
+            if not self.data.pairs:
+                raise ValueError("student.start.canonical_correlation needs data.pairs")
+            size = self.student.vocabulary.size
+            if size == "clip" or size > _LARGEST_CORRELATED:
+                raise ValueError(
+                    "student.start.canonical_correlation inverts a matrix of all tokens; set "
+                    f"student.vocabulary.size to at most {_LARGEST_CORRELATED}, not {size}"
+                )
         return self
 
     _as_written: str = PrivateAttr("")
@@ -202,8 +178,10 @@ class Recipe(Spec):
 
     @property
     def validated(self) -> dict[str, Any]:
-        """The recipe as JSON-compatible data with all defaults and with paths as written, so
-        that it is the same from whichever folder it is run."""
+        """The recipe as JSON-compatible data with all defaults and with paths as written.
+
+        So it is the same from whichever folder it is run.
+        """
         return self._validated or self.model_dump(mode="json")
 
     @property
@@ -212,20 +190,29 @@ class Recipe(Spec):
         return sha256_json(self.validated)
 
 
-def _require(recipe: Recipe, stage: Distil | Finetune) -> None:
+def _require(recipe: Recipe, stage: Distil | Finetune, place: str) -> None:
     data = recipe.data
+    trains_image = "image" in (stage.towers if isinstance(stage, Finetune) else (stage.tower,))
+    size = stage.training.augmentation.size
+    is_vit = isinstance(recipe.student.image, VitTower)
+    if trains_image and is_vit and size not in (None, recipe.student.preprocessing.size):
+        raise ValueError(f"{place}.training.augmentation.size: a vit tower has one size; leave it")
+    if stage.training.patience is not None and data.dev is None:
+        raise ValueError(f"{place}.training.patience needs data.dev to measure progress on")
     if isinstance(stage, Distil):
         if recipe.teacher is None:
-            raise ValueError("stage distil needs a teacher")
+            raise ValueError(f"{place}: distil needs a teacher")
         own = data.photos if stage.tower == "image" else data.sentences
         if not own and not data.pairs:
             kind = "photos" if stage.tower == "image" else "sentences"
-            raise ValueError(f"stage distil of the {stage.tower} tower needs data.{kind} or pairs")
+            raise ValueError(
+                f"{place}: distil of the {stage.tower} tower needs data.{kind} or data.pairs"
+            )
         return
     if not data.pairs:
-        raise ValueError("stage finetune needs data.pairs")
+        raise ValueError(f"{place}: finetune needs data.pairs")
     if stage.similarity and recipe.teacher is None:
-        raise ValueError("stage finetune with similarity > 0 needs a teacher")
+        raise ValueError(f"{place}: similarity needs a teacher; name one or set it to 0")
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -260,10 +247,7 @@ def make_recipe(value: Any, *, origin: str, base: Path, text: str | None = None)
     try:
         recipe = Recipe.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the recipe"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise RecipeError(f"{origin}: {place}: {first['msg']}{more}") from error
+        raise RecipeError(f"{origin}: {first_complaint(error, Recipe, value)}") from error
     located = _with_paths_from(recipe, base)
     located._validated = recipe.model_dump(mode="json")
     located._as_written = text or yaml.safe_dump(located._validated, sort_keys=False)
@@ -288,7 +272,7 @@ def _with_paths_from(recipe: Recipe, base: Path) -> Recipe:
         }
     )
     teacher = recipe.teacher
-    if teacher and (base / teacher).is_dir():
+    if teacher and teacher != "default" and not teacher.startswith(OPEN_CLIP):
         teacher = str(base / teacher)
     student = recipe.student.model_copy(update={"start": located_start})
     return recipe.model_copy(update={"data": located_data, "student": student, "teacher": teacher})

@@ -1,8 +1,8 @@
 """The student at its start: vocabulary, shape, and the weights that the recipe names."""
 
 import torch
+from torch import Tensor
 
-from retrieval.compress.data.tokens import Ids
 from retrieval.compress.embed import embed_features
 from retrieval.compress.recipe import Recipe
 from retrieval.compress.start.correlation import canonical_correlation, factorised, token_bags
@@ -27,12 +27,12 @@ def make_student(recipe: Recipe) -> tuple[DualEncoder, Tokenizer]:
 
     Raises:
         RecipeError: A start does not fit the student's shape.
+        CheckpointError: A tower of that kind and size cannot be made.
     """
     student = recipe.student
     start = student.start
-    if isinstance(student.image, OpenClipTower) or isinstance(student.text, OpenClipTower):
-        raise RecipeError("student: open_clip towers can teach, not learn; choose timm, vit "
-                          "or transformer towers")  # fmt: skip
+    if isinstance(student.image, OpenClipTower):
+        raise RecipeError("student.image: open_clip towers can teach, not learn; use timm or vit")
     if start.checkpoint is not None:
         return _from_checkpoint(recipe)
     tokenizer = _make_tokenizer(recipe)
@@ -75,8 +75,10 @@ def _make_tokenizer(recipe: Recipe) -> Tokenizer:
         return Tokenizer.clip(vocabulary.context_length)
     files = [*recipe.data.sentences, *recipe.data.pairs]
     if not files:
-        raise RecipeError("student.vocabulary: nothing to learn tokens from in data.sentences "
-                          "or data.pairs; use size: clip")  # fmt: skip
+        raise RecipeError(
+            "student.vocabulary: nothing to learn tokens from in data.sentences or data.pairs; "
+            "use size: clip"
+        )
     sentences = (text for file in files for text in read_sentences(file))
     return train_vocabulary(
         sentences, size=vocabulary.size, context_length=vocabulary.context_length
@@ -88,30 +90,42 @@ def _start_from_correlation(recipe: Recipe, model: DualEncoder, tokenizer: Token
     settings = recipe.student.start.canonical_correlation
     tower, text = model.image, model.text
     assert settings is not None
-    if not (isinstance(tower, TimmImageTower) and tower.standardise):
+    if not isinstance(tower, TimmImageTower) or not tower.standardise:
         raise RecipeError("start.canonical_correlation needs a timm tower with standardise: true")
-    if not (isinstance(text, TextTransformer) and text.bag_projection is not None):
-        raise RecipeError("start.canonical_correlation needs a text tower with bag_of_tokens: true")
+    if not isinstance(text, TextTransformer) or text.bag_projection is None:
+        raise RecipeError("start.canonical_correlation needs a text tower with bag_of_tokens")
+    if model.config.embedding_dim > tower.projection.in_features:
+        raise RecipeError(
+            f"start.canonical_correlation: student.embedding_dim {model.config.embedding_dim} "
+            f"exceeds the image tower's {tower.projection.in_features} features"
+        )
     pairs = _at_most(read_captioned(recipe.data.pairs), _MOST_CAPTIONS)
     model.eval()
-    features = embed_features(model, pairs.photos, workers=2)
-    tower.feature_mean.copy_(features.mean(dim=0))
-    tower.feature_scale.copy_(1 / features.std(dim=0).clamp(min=1e-6))
+    features = embed_features(model, tower, pairs.photos, workers=2)
+    _standardise(tower, features)
     standardised = (features - tower.feature_mean) * tower.feature_scale
-    ids: Ids = tokenizer.batch(pairs.sentences)
+    bags = token_bags(tokenizer.batch(pairs.sentences), tokenizer)
     found = canonical_correlation(
-        standardised, token_bags(ids, tokenizer), pairs.photo_of_sentence, settings,
-        model.config.embedding_dim,
-    )  # fmt: skip
+        standardised, bags, pairs.photo_of_sentence, settings, model.config.embedding_dim
+    )
     # Both sides start at a mean length of one, the scale on which the towers' other terms act.
     scale = 1 / (standardised @ found.image).norm(dim=1).mean()
     tower.projection.weight.copy_(found.image.T * scale)
     tower.projection.bias.zero_()
     embedding, projection = factorised(found, text.token_embedding.embedding_dim)
-    bag_length = ((token_bags(ids, tokenizer) @ found.token) + found.text_offset).norm(dim=1).mean()
+    bag_length = (bags @ found.token + found.text_offset).norm(dim=1).mean()
     text.token_embedding.weight.copy_(embedding)
     text.bag_projection.weight.copy_(projection.T / bag_length)
     text.bag_projection.bias.copy_(found.text_offset / bag_length)
+
+
+def _standardise(tower: TimmImageTower, features: Tensor) -> None:
+    deviation = features.std(dim=0)
+    # A feature that no photo excites says nothing; scaled up, a later photo's trace of it
+    # would drown the others.
+    alive = deviation > 1e-4 * deviation.mean()
+    tower.feature_mean.copy_(features.mean(dim=0))
+    tower.feature_scale.copy_(torch.where(alive, 1 / deviation, 0.0))
 
 
 def _at_most(pairs: Captioned, captions: int) -> Captioned:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from retrieval.compress.recipe import Training
+from retrieval.compress.training import Training
 from retrieval.models.transformer import set_dropout
 
 

@@ -13,13 +13,14 @@ from torch import Tensor
 from retrieval.compress.cache.build import build_cache
 from retrieval.compress.cache.cache import TeacherCache
 from retrieval.compress.cache.corpus import Corpus
+from retrieval.compress.recipe import OPEN_CLIP
 from retrieval.compress.reporter import Reporter
 from retrieval.corpora.pairs import flatten_captions, read_pairs
 from retrieval.encode.load import open_encoder
 from retrieval.encode.protocol import Encoder
+from retrieval.models.checkpoint import CONFIG, stored_fingerprint
+from retrieval.spec.bundle import MANIFEST, read_bundle
 from retrieval.spec.files import sha256_json
-
-_OPEN_CLIP = "open_clip:"
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,12 @@ class Captioned:
 
 def open_teacher(source: str) -> Encoder:
     """A bundle, a checkpoint, ``default``, or ``open_clip:MODEL/PRETRAINED``."""
-    if not source.startswith(_OPEN_CLIP):
+    if not source.startswith(OPEN_CLIP):
         return open_encoder(source)
     from retrieval.encode.torch import TorchEncoder
     from retrieval.models.open_clip import load_open_clip
 
-    return TorchEncoder(load_open_clip(source.removeprefix(_OPEN_CLIP)))
+    return TorchEncoder(load_open_clip(source.removeprefix(OPEN_CLIP)))
 
 
 class Teacher:
@@ -71,6 +72,16 @@ class Teacher:
         """The teacher itself."""
         return open_teacher(self.source)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names the teacher's space; found without loading weights where that is possible."""
+        folder = Path(self.source)
+        if (folder / MANIFEST).is_file():
+            return read_bundle(folder).fingerprint
+        if (folder / CONFIG).is_file():
+            return stored_fingerprint(folder)
+        return self.encoder.fingerprint
+
     def photos(self, folders: Sequence[Path]) -> tuple[list[Path], Tensor]:
         """Readable photos of folders, and their embeddings, float16 ``(n, dim)``."""
         caches = [self._cache(folder) for folder in folders]
@@ -86,7 +97,8 @@ class Teacher:
     def captioned(self, files: Sequence[Path]) -> Captioned:
         """Captioned photos of files, with embeddings of both sides."""
         caches = [self._cache(file) for file in files]
-        photos, owners = [], []
+        photos: list[Path] = []
+        owners: list[NDArray[np.int64]] = []
         for cache in caches:
             owners.append(cache.photo_of_sentence + len(photos))
             photos += cache.photos
@@ -106,7 +118,7 @@ class Teacher:
         return build_cache(
             self.encoder,
             corpus,
-            self.folder / self.encoder.fingerprint[:12] / name,
+            self.folder / self.fingerprint[:12] / name,
             progress=self.reporter.advance,
         )
 

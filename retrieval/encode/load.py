@@ -68,13 +68,9 @@ def default_bundle() -> Path:
 
 def _open_checkpoint(folder: Path, threads: int | None) -> Encoder:
     try:
-        import torch
-
         from retrieval.encode.torch import TorchEncoder
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "retrieval":
             raise
         raise MissingExtraError(f"{folder} is a checkpoint; opening it", "train") from error
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return TorchEncoder(folder)
+    return TorchEncoder(folder, threads=threads)

@@ -1,6 +1,7 @@
 """A checkpoint as an encoder, in PyTorch: for evaluating what is not exported yet."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +24,22 @@ class TorchEncoder:
     Args:
         source: A checkpoint folder, or one that is loaded already.
         device: Where to run, as torch names it.
+        threads: Threads for one tower; None leaves torch's setting as it is.
 
     Raises:
         CheckpointError: The folder is not a checkpoint or is damaged.
     """
 
-    def __init__(self, source: Path | Checkpoint, *, device: str = "cpu") -> None:
+    def __init__(
+        self, source: Path | Checkpoint, *, device: str = "cpu", threads: int | None = None
+    ) -> None:
         checkpoint = load_checkpoint(source) if isinstance(source, Path) else source
         self._checkpoint = checkpoint
         self._device = torch.device(device)
         self._model = checkpoint.model.to(self._device).eval()
+        # The memory layout in which convolutions run fastest.
+        self._model.image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._threads = threads
         self._normaliser = PixelNormaliser(self.preprocessing).to(self._device)
 
     @property
@@ -56,7 +63,7 @@ class TorchEncoder:
         return self._checkpoint.tokenizer
 
     def encode_pixels(self, pixels: Pixels) -> Embeddings:
-        return self._run(lambda batch: self._model.encode_image(self._normaliser(batch)), pixels)
+        return self._run(self._encode_batch_of_pixels, pixels)
 
     def encode_sentences(self, sentences: Sequence[str]) -> Embeddings:
         return self._run(self._model.encode_text, self.tokenizer.batch(sentences))
@@ -66,7 +73,25 @@ class TorchEncoder:
         self, encode: Callable[[torch.Tensor], torch.Tensor], inputs: NDArray[np.generic]
     ) -> Embeddings:
         found = np.empty((len(inputs), self.dim), np.float32)
-        for start in range(0, len(inputs), MAX_BATCH):
-            batch = torch.from_numpy(inputs[start : start + MAX_BATCH]).to(self._device)
-            found[start : start + MAX_BATCH] = encode(batch).float().cpu().numpy()
+        with _threads(self._threads):
+            for start in range(0, len(inputs), MAX_BATCH):
+                batch = torch.from_numpy(inputs[start : start + MAX_BATCH]).to(self._device)
+                found[start : start + MAX_BATCH] = encode(batch).float().cpu().numpy()
         return found
+
+    def _encode_batch_of_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        normalised = self._normaliser(pixels).contiguous(memory_format=torch.channels_last)
+        return self._model.encode_image(normalised)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Use so many threads within; torch knows only one setting for the whole process."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if count is not None:
+            torch.set_num_threads(before)

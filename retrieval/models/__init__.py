@@ -1,0 +1,1 @@
+"""Torch towers, the dual encoder that joins them, and its checkpoints."""

@@ -1,4 +1,4 @@
-"""Checkpoint folders: ``config.json``, ``model.safetensors``, ``metrics.json``, recipe, vocabulary."""
+"""Checkpoint folders: configuration, weights, vocabulary, metrics and recipe."""
 
 import json
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
-from retrieval.spec.errors import CheckpointError
+from retrieval.spec.errors import BundleError, CheckpointError
 from retrieval.spec.files import replacing_folder, sha256_file, sha256_json, write_json
-from retrieval.spec.model import ModelConfig
+from retrieval.spec.model import CHECKPOINT_FORMAT, ModelConfig
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -70,7 +70,7 @@ def save_checkpoint(
         tokens = tokenizer.save(temporary)
         config = model.config.model_copy(update={"tokens": tokens})
         (temporary / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", "utf-8")
-        save_file(_stored_weights(model, half), temporary / WEIGHTS)
+        (temporary / WEIGHTS).write_bytes(save(_stored_weights(model, half)))
         write_json(temporary / METRICS, dict(metrics or {}))
         if recipe is not None:
             (temporary / RECIPE).write_text(recipe, "utf-8")
@@ -85,19 +85,19 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     config = read_config(folder)
     model = DualEncoder(config)
+    _load_weights(model, folder / WEIGHTS)
     try:
-        weights = load_file(folder / WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"cannot read {folder / WEIGHTS}: {error}") from error
-    try:
-        model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-    except RuntimeError as error:
-        raise CheckpointError(f"{folder / WEIGHTS} does not fit {CONFIG}: {error}") from error
+        tokenizer = Tokenizer.from_spec(config.tokens, folder)
+    except BundleError as error:
+        raise CheckpointError(
+            f"{folder / config.tokens.vocabulary_file} is missing, damaged or of another "
+            "checkpoint; copy or train the checkpoint again"
+        ) from error
     recipe = folder / RECIPE
     return Checkpoint(
         model=model.eval(),
-        tokenizer=Tokenizer.from_spec(config.tokens, folder),
-        fingerprint=fingerprint(config, sha256_file(folder / WEIGHTS)),
+        tokenizer=tokenizer,
+        fingerprint=stored_fingerprint(folder),
         metrics=_read_metrics(folder / METRICS),
         recipe=recipe.read_text("utf-8") if recipe.is_file() else None,
     )
@@ -107,17 +107,37 @@ def read_config(folder: Path) -> ModelConfig:
     """Read and validate ``config.json`` alone.
 
     Raises:
-        CheckpointError: It is missing or malformed.
+        CheckpointError: It is missing, malformed or of a newer format.
     """
     path = folder / CONFIG
     try:
-        return ModelConfig.model_validate_json(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{folder} is not a checkpoint: cannot read {CONFIG}") from error
+    try:
+        return ModelConfig.model_validate_json(text)
     except ValidationError as error:
+        if (found := _format_of(text)) > CHECKPOINT_FORMAT:
+            raise CheckpointError(
+                f"{path} has format {found} and needs a newer leanclip, this one reads up to "
+                f"{CHECKPOINT_FORMAT}: pip install --upgrade leanclip"
+            ) from error
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise CheckpointError(f"{path}: {place}: {first['msg']}") from error
+
+
+def stored_fingerprint(folder: Path) -> str:
+    """Fingerprint of a checkpoint folder, without loading its weights.
+
+    Raises:
+        CheckpointError: Configuration or weights are missing or malformed.
+    """
+    try:
+        weights_sha256 = sha256_file(folder / WEIGHTS)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {folder / WEIGHTS}: {error.strerror}") from error
+    return fingerprint(read_config(folder), weights_sha256)
 
 
 def fingerprint(config: ModelConfig, weights_sha256: str) -> str:
@@ -129,6 +149,34 @@ def fingerprint(config: ModelConfig, weights_sha256: str) -> str:
             "text": config.tokens.model_dump(mode="json"),
         }
     )[:32]
+
+
+def _load_weights(model: DualEncoder, path: Path) -> None:
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    wanted = model.state_dict()
+    for name in sorted(wanted.keys() | weights.keys()):
+        if name not in weights or name not in wanted:
+            problem = "has no" if name in wanted else "has an unknown"
+            raise CheckpointError(f"{path} does not fit {CONFIG}: it {problem} {name}")
+        if weights[name].shape != wanted[name].shape:
+            raise CheckpointError(
+                f"{path} does not fit {CONFIG}: {name} is {tuple(weights[name].shape)}, "
+                f"not {tuple(wanted[name].shape)}"
+            )
+    model.load_state_dict(weights)
+
+
+def _format_of(text: str) -> int:
+    """The format that a malformed configuration claims; 0 when it claims none."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return 0
+    found = value.get("format") if isinstance(value, dict) else None
+    return found if isinstance(found, int) else 0
 
 
 def _stored_weights(model: DualEncoder, half: bool) -> dict[str, torch.Tensor]:

@@ -15,6 +15,8 @@ class PixelNormaliser(nn.Module):
 
     def __init__(self, spec: Preprocessing) -> None:
         super().__init__()
+        self.scale: Tensor
+        self.shift: Tensor
         low, high = spec.value_range
         mean = torch.tensor(spec.mean)
         std = torch.tensor(spec.std)

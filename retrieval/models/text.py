@@ -52,11 +52,12 @@ class TextTransformer(nn.Module):
         ends_so_far = is_end.cumsum(dim=1)
         # A user can write the end token into a sentence; as in CLIP, the first one counts.
         first_end = is_end * (ends_so_far == 1).to(x.dtype)
-        embedding = self.projection((x * first_end.unsqueeze(-1)).sum(dim=1))
+        embedding: Tensor = self.projection((x * first_end.unsqueeze(-1)).sum(dim=1))
         if self.bag_projection is None:
             return embedding
         words = 1 - ends_so_far.clamp(max=1)
         words = torch.cat([torch.zeros_like(words[:, :1]), words[:, 1:]], dim=1)
         bag = (self.dropout(tokens) * words.unsqueeze(-1)).sum(dim=1)
         count = words.sum(dim=1, keepdim=True).clamp(min=1)
-        return embedding + self.bag_projection(bag / count.sqrt())
+        of_bag: Tensor = self.bag_projection(bag / count.sqrt())
+        return embedding + of_bag

@@ -1,5 +1,8 @@
 """Image tower of one or several timm backbones."""
 
+import difflib
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +21,8 @@ class TimmImageTower(nn.Module):
     def __init__(self, spec: TimmTower, embedding_dim: int) -> None:
         super().__init__()
         self.backbones = nn.ModuleList(_create(backbone) for backbone in spec.backbones)
+        self.feature_mean: Tensor
+        self.feature_scale: Tensor
         features = sum(_output_size(backbone) for backbone in self.backbones)
         self.register_buffer("feature_mean", torch.zeros(features))
         self.register_buffer("feature_scale", torch.ones(features))
@@ -34,20 +39,30 @@ class TimmImageTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """``(batch, 3, size, size)`` to ``(batch, embedding_dim)``."""
-        return self.projection(self.dropout(self.features(pixels)))
+        embedding: Tensor = self.projection(self.dropout(self.features(pixels)))
+        return embedding
 
 
 def _create(spec: TimmBackbone) -> nn.Module:
     import timm
 
+    if not timm.is_model(spec.name):
+        close = difflib.get_close_matches(spec.name, timm.list_models(), n=5)
+        hint = f"; close names: {', '.join(close)}" if close else ""
+        raise CheckpointError(f"timm has no model {spec.name!r}{hint}")
     try:
-        return timm.create_model(spec.name, pretrained=False, num_classes=0, **spec.options)
-    except (RuntimeError, TypeError) as error:
-        close = ", ".join(timm.list_models(f"*{spec.name[:8]}*")[:5])
-        hint = f"; close names: {close}" if close else ""
-        raise CheckpointError(f"timm cannot make {spec.name!r} ({error}){hint}") from error
+        backbone: nn.Module = timm.create_model(
+            spec.name, pretrained=False, num_classes=0, **spec.options
+        )
+    except Exception as error:  # Options reach the constructors of a thousand models.
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"timm cannot make {spec.name} with options {spec.options}: {reason}"
+        ) from error
+    return backbone
 
 
 def _output_size(backbone: nn.Module) -> int:
     # Some families (MobileNetV3, V4) widen after pooling; `num_features` is before that.
-    return int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)
+    size: Any = getattr(backbone, "head_hidden_size", None) or backbone.num_features
+    return int(size)

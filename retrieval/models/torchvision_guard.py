@@ -24,7 +24,7 @@ def _compiled_part_loads(package: Path) -> bool:
     libraries = [p for p in package.glob("_C*") if p.suffix in {".so", ".pyd"}]
     for library in libraries:
         try:
-            torch.ops.load_library(str(library))
+            torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
         except OSError:
             return False
     return bool(libraries)
@@ -36,10 +36,10 @@ def _declare_operators() -> torch.library.Library | None:
     found = importlib.util.find_spec("torchvision")
     if found is None or found.origin is None or _compiled_part_loads(Path(found.origin).parent):
         return None
-    library = torch.library.Library("torchvision", "DEF")
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for name, signature in _OPERATORS.items():
         if not hasattr(torch.ops.torchvision, name):
-            library.define(signature)
+            library.define(signature)  # type: ignore[no-untyped-call]
     return library
 
 

@@ -54,7 +54,8 @@ class Attention(nn.Module):
             mixed = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         else:
             mixed = self._explicit(q, k, v)
-        return self.output(mixed.transpose(1, 2).reshape(batch, length, -1))
+        result: Tensor = self.output(mixed.transpose(1, 2).reshape(batch, length, -1))
+        return result
 
     def _explicit(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """The same sums spelled out in operations that every converter knows."""
@@ -63,7 +64,8 @@ class Attention(nn.Module):
             length = q.shape[2]
             later = torch.ones(length, length, dtype=scores.dtype, device=scores.device)
             scores = scores + torch.triu(later, diagonal=1) * MASKED
-        return scores.softmax(dim=-1) @ v
+        weights: Tensor = scores.softmax(dim=-1)
+        return weights @ v
 
 
 class Block(nn.Module):
@@ -92,7 +94,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, length, width)`` to the same shape."""
         x = x + self.dropout(self.attention(self.attention_norm(x)))
-        return x + self.dropout(self.down(self.activation(self.up(self.mlp_norm(x)))))
+        added: Tensor = self.dropout(self.down(self.activation(self.up(self.mlp_norm(x)))))
+        return x + added
 
 
 def make_blocks(spec: Transformer, *, causal: bool) -> nn.Sequential:

@@ -36,4 +36,5 @@ class VisionTransformer(nn.Module):
         class_token = self.class_token.expand(patches.shape[0], -1, -1)
         x = torch.cat([class_token, patches], dim=1) + self.position_embedding
         x = self.blocks(self.first_norm(x))
-        return self.projection(self.final_norm(x[:, 0]))
+        embedding: Tensor = self.projection(self.final_norm(x[:, 0]))
+        return embedding

@@ -1,6 +1,6 @@
 """The shape of a dual encoder: what ``config.json`` of a checkpoint says."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -8,7 +8,7 @@ from retrieval.spec.base import Spec
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.spec.text import TextSpec
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT: Final = 1
 
 Width = Annotated[int, Field(ge=8, le=8192, multiple_of=8)]
 
@@ -36,8 +36,10 @@ class Transformer(Spec):
             return values
         values = dict(values)
         layers = values.pop("layers")
-        width = values.get("width", 0)
-        defaults = {"heads": max(1, width // values.get("head_dim", 64)), "neurons": 4 * width}
+        width, head_dim = values.get("width", 0), values.get("head_dim", 64)
+        if not all(isinstance(one, int) and one >= 0 for one in (layers, width, head_dim)):
+            raise ValueError("layers, width and head_dim must be whole numbers")
+        defaults = {"heads": max(1, width // max(1, head_dim)), "neurons": 4 * width}
         for key, default in defaults.items():
             value = values.get(key, default)
             values[key] = [value] * layers if isinstance(value, int) else value

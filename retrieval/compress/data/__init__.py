@@ -1,0 +1,1 @@
+"""Batches of photos and sentences in an order that a seed decides."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from retrieval.compress.data.order import Batches, batches_by_length, shuffled_batches
 from retrieval.compress.data.photos import PhotoViews
 from retrieval.compress.data.tokens import Ids, hide_tokens, token_lengths, trimmed
-from retrieval.compress.recipe import Training
+from retrieval.compress.training import Training
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.normalise import PixelNormaliser
@@ -71,8 +71,17 @@ class PhotoInputs(Inputs, nn.Module):
 class SentenceInputs(Inputs):
     """Sentences as token ids, batched by length."""
 
-    def __init__(self, ids: Ids, tokenizer: Tokenizer, training: Training, *, seed: int) -> None:
+    def __init__(
+        self,
+        ids: Ids,
+        model: DualEncoder,
+        tokenizer: Tokenizer,
+        training: Training,
+        *,
+        seed: int,
+    ) -> None:
         self.ids = ids
+        self.tower = model.config.text
         self.tokenizer = tokenizer
         self.training_settings = training
         self.seed = seed
@@ -84,7 +93,7 @@ class SentenceInputs(Inputs):
 
     def batches(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         for indices in self._order(epoch)[first:]:
-            yield torch.tensor(indices), trimmed(self.ids[indices])
+            yield torch.tensor(indices), trimmed(self.ids[indices], self.tower)
 
     def encode(self, model: DualEncoder, inputs: Tensor) -> Tensor:
         rate = self.training_settings.token_dropout if model.training else 0.0

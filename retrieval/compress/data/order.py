@@ -1,8 +1,7 @@
 """Which item comes when: a function of seed and epoch alone, so that a run resumes exactly."""
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import NDArray
 
 Batches = list[list[int]]
 
@@ -19,7 +18,7 @@ def shuffled_batches(count: int, batch_size: int, *, seed: int, epoch: int) -> B
 
 
 def batches_by_length(
-    lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int, window: int = 64
+    lengths: NDArray[np.int64], batch_size: int, *, seed: int, epoch: int, window: int = 64
 ) -> Batches:
     """Random batches of similarly long items, so that little padding is computed.
 
@@ -29,12 +28,9 @@ def batches_by_length(
     count = len(lengths)
     generator = _generator(seed, epoch)
     order = generator.permutation(count)
-    all_lengths = np.asarray(lengths)
     span = batch_size * window
     windows = [order[start : start + span] for start in range(0, count, span)]
-    ordered = np.concatenate(
-        [part[np.argsort(all_lengths[part], kind="stable")] for part in windows]
-    )
+    ordered = np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in windows])
     full = max(1, count // batch_size)
     batches = [part.tolist() for part in np.array_split(ordered[: full * batch_size], full)]
     return [batches[index] for index in generator.permutation(len(batches))]

@@ -6,21 +6,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retrieval.language.tokenizer import Tokenizer
+from retrieval.spec.model import TextTower
 
 Ids = NDArray[np.int32]
 
 
 def token_lengths(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.int64]:
     """Tokens of each row up to and with its first end token; ``(rows,)``."""
-    return (ids == tokenizer.spec.end_id).argmax(axis=1) + 1
+    lengths: NDArray[np.int64] = (ids == tokenizer.spec.end_id).argmax(axis=1) + 1
+    return lengths
 
 
-def trimmed(ids: Ids) -> Tensor:
+def trimmed(ids: Ids, tower: TextTower) -> Tensor:
     """Rows as a tensor without the columns that are padding in all of them.
 
-    The text tower is causal and pools at the end token, so this changes no result. Column
-    counts are rounded up to a multiple of four to reuse compiled kernels.
+    A causal tower that pools at the end token gives the same result without them; any
+    other tower gets all of them. Column counts are rounded up to a multiple of four, so
+    that few shapes occur.
     """
+    if not tower.causal:
+        return torch.from_numpy(ids.astype(np.int64))
     used = np.flatnonzero((ids != 0).any(axis=0))
     length = int(used[-1]) + 1 if len(used) else 1
     return torch.from_numpy(ids[:, : min(ids.shape[1], -(-length // 4) * 4)].astype(np.int64))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from retrieval.compress.recipe import Augmentation
+from retrieval.compress.training import Augmentation
 from retrieval.spec.preprocessing import Preprocessing
 
 Pixels = NDArray[np.uint8]
@@ -57,7 +57,7 @@ def _crop_box(
     crop_height = min(height, whole_height * (area / stretch) ** 0.5)
     left = chance.uniform(0, width - crop_width)
     top = chance.uniform(0, height - crop_height)
-    return left, top, left + crop_width, top + crop_height
+    return left, top, min(width, left + crop_width), min(height, top + crop_height)
 
 
 def _recolour(view: Image.Image, strength: float, chance: random.Random) -> Image.Image:

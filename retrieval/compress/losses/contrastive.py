@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+# Cosine above which two teacher embeddings are taken to be of the same item.
+_SAME = 1 - 1e-5
+
 
 def contrastive_distillation(
     student: Tensor, teacher: Tensor, bank: Tensor | None, temperature: float
@@ -17,17 +20,17 @@ def contrastive_distillation(
     Args:
         student: Length-one embeddings ``(batch, dim)``.
         teacher: Length-one embeddings of the same items ``(batch, dim)``.
-        bank: Other teacher embeddings ``(n, dim)``. One that belongs to a row's own item is
-            recognised by equality with its teacher embedding and left out for that row.
+        bank: Other teacher embeddings of length one, ``(n, dim)``. An item of the bank, or
+            of another row, whose embedding equals a row's own teacher embedding is that
+            row's own item again and is left out of its denominator.
         temperature: T above.
 
     Returns:
         A scalar.
     """
-    logits = student @ teacher.T / temperature
-    if bank is not None and len(bank):
-        is_own = teacher @ bank.T > 1 - 1e-4
-        against_bank = (student @ bank.T / temperature).masked_fill(is_own, -torch.inf)
-        logits = torch.cat([logits, against_bank], dim=1)
+    candidates = teacher if bank is None else torch.cat([teacher, bank])
+    own_again = teacher @ candidates.T > _SAME
+    own_again.fill_diagonal_(False)
+    logits = (student @ candidates.T / temperature).masked_fill(own_again, -torch.inf)
     targets = torch.arange(len(student), device=student.device)
     return F.cross_entropy(logits, targets)

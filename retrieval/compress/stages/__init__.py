@@ -1,0 +1,1 @@
+"""The two stages of a recipe: distil without pairs, finetune on pairs."""

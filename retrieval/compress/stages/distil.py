@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from retrieval.compress.bridge import Bridge
@@ -46,6 +47,7 @@ class DistilTask(Task):
         self.bridge = bridge
         other = model.text if stage.tower == "image" else model.image
         other.requires_grad_(False)
+        self.targets: Tensor
         self.register_buffer("targets", targets, persistent=False)
 
     def batches(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -53,8 +55,12 @@ class DistilTask(Task):
 
     def forward(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         indices, inputs = batch
-        student = self.bridge(self.inputs.encode(self.model, inputs)).float()
-        teacher = self.targets[indices].float()
+        student = self.bridge(self.inputs.encode(self.model, inputs).float())
+        # Cosines divided by a temperature need more digits than mixed precision has.
+        with torch.autocast(student.device.type, enabled=False):
+            return self._losses(F.normalize(student, dim=-1), self._teacher(indices))
+
+    def _losses(self, student: Tensor, teacher: Tensor) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = {}
         if self.stage.contrastive:
             losses["contrastive"] = self.stage.contrastive * contrastive_distillation(
@@ -72,4 +78,8 @@ class DistilTask(Task):
             return None
         count = len(self.targets)
         drawn = torch.randint(count, (min(self.stage.bank, count),), device=self.targets.device)
-        return self.targets[drawn].float()
+        return self._teacher(drawn)
+
+    def _teacher(self, indices: Tensor) -> Tensor:
+        # The cache keeps half precision, in which lengths are one to three digits.
+        return F.normalize(self.targets[indices].float(), dim=-1)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from retrieval.compress.data.inputs import PhotoInputs, channels_last
@@ -39,7 +41,7 @@ class Pairs:
 
     photos: PhotoInputs
     ids: Ids
-    photo_of_caption: np.ndarray
+    photo_of_caption: NDArray[np.int64]
     teacher_images: Tensor | None
     teacher_texts: Tensor | None
 
@@ -76,6 +78,8 @@ class FinetuneTask(Task):
         self.stage = stage
         self.tokenizer = tokenizer
         self.pairs = pairs
+        # As a module of the task, it moves to the device that the task moves to.
+        self.normalise = pairs.photos.normalise
         self.embedders = embedders
         self.judge = judge
         self.seed = seed
@@ -123,13 +127,18 @@ class FinetuneTask(Task):
             if pixels is not None:
                 batch["pixels"] = next(pixels)
             if "text" in self.stage.towers:
-                batch["ids"] = trimmed(self.pairs.ids[captions])
+                batch["ids"] = trimmed(self.pairs.ids[captions], self.model.config.text)
             yield batch
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        stage = self.stage
         images = self._images(batch)
         texts = self._texts(batch)
+        # Cosines divided by a temperature need more digits than mixed precision has.
+        with torch.autocast(images.device.type, enabled=False):
+            return self._losses(images, texts, batch)
+
+    def _losses(self, images: Tensor, texts: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        stage = self.stage
         scale = self.log_scale.exp().clamp(max=_LARGEST_SCALE)
         similarity = images @ texts.T
         losses: dict[str, Tensor] = {}
@@ -152,15 +161,16 @@ class FinetuneTask(Task):
         if "pixels" not in batch:
             assert self.frozen is not None
             return self.frozen[batch["photo"].cpu()].to(batch["photo"].device)
-        pixels = channels_last(self.pairs.photos.normalise(batch["pixels"]))
-        return self.model.encode_image(pixels).float()
+        pixels = channels_last(self.normalise(batch["pixels"]))
+        return F.normalize(self.model.encode_image(pixels).float(), dim=-1)
 
     def _texts(self, batch: dict[str, Tensor]) -> Tensor:
         if "ids" not in batch:
             assert self.frozen is not None
             return self.frozen[batch["caption"].cpu()].to(batch["caption"].device)
         rate = self.settings.token_dropout if self.training else 0.0
-        return self.model.encode_text(hide_tokens(batch["ids"], rate, self.tokenizer)).float()
+        ids = hide_tokens(batch["ids"], rate, self.tokenizer)
+        return F.normalize(self.model.encode_text(ids).float(), dim=-1)
 
     def _teacher_similarity(self, batch: dict[str, Tensor]) -> Tensor:
         assert self.pairs.teacher_images is not None
@@ -185,7 +195,7 @@ class FinetuneTask(Task):
 
     def _draw_captions(
         self, photos: list[int], epoch: int, number: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Captions of a batch, and for each the row of its photo in the batch."""
         generator = np.random.default_rng([self.seed, epoch, number])
         captions: list[int] = []

@@ -1,0 +1,1 @@
+"""What a student starts from where it does not start from random weights."""

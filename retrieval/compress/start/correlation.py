@@ -45,21 +45,20 @@ def canonical_correlation(
 
     Args:
         features: Centred photo features, ``(photos, features)``.
-        bags: Token counts of each caption over the root of its length,
-            ``(captions, vocabulary)``; dense or sparse COO.
+        bags: Token counts of each caption over the root of its length, sparse
+            ``(captions, vocabulary)``, as `token_bags` makes them.
         photo_of_caption: Row in ``features`` of each caption.
         settings: Ridges (as shares of the mean variance) and power.
         dim: Directions to keep; at most the number of features.
     """
-    frequency = bags.sum(dim=0).to_dense() if bags.is_sparse else bags.sum(dim=0)
+    frequency = bags.sum(dim=0).to_dense()
     mean_bag = frequency / len(bags)
     # Rare tokens carry more of a caption's meaning; the weight is undone in the map.
     rarity = torch.log1p(len(bags) / (frequency + 1))
     counts = torch.bincount(torch.from_numpy(photo_of_caption), minlength=len(features)).float()
-    summed = torch.zeros(len(features), bags.shape[1])
-    _add_rows(summed, bags, photo_of_caption)
-    cross = (features.T @ (summed - counts[:, None] * mean_bag)) * rarity / len(bags)
-    text = _gram(bags) / len(bags) - torch.outer(mean_bag, mean_bag)
+    together = torch.sparse.mm(_of_photos(bags, photo_of_caption, len(features)).T, features).T
+    cross = (together - torch.outer(counts @ features, mean_bag)) * rarity / len(bags)
+    text = torch.sparse.mm(bags.T, bags).to_dense() / len(bags) - torch.outer(mean_bag, mean_bag)
     text = rarity[:, None] * text * rarity
     _add_ridge(text, settings.text_ridge)
     image = (features * counts[:, None]).T @ features / counts.sum()
@@ -108,18 +107,12 @@ def factorised(projections: Projections, width: int) -> tuple[Tensor, Tensor]:
     return embedding * scale, projection / scale
 
 
-def _gram(bags: Tensor) -> Tensor:
-    product = bags.T @ bags if not bags.is_sparse else torch.sparse.mm(bags.T, bags)
-    return product.to_dense() if product.is_sparse else product
-
-
-def _add_rows(summed: Tensor, bags: Tensor, photo_of_caption: NDArray[np.int64]) -> None:
-    owner = torch.from_numpy(photo_of_caption)
-    if not bags.is_sparse:
-        summed.index_add_(0, owner, bags)
-        return
+def _of_photos(bags: Tensor, photo_of_caption: NDArray[np.int64], photos: int) -> Tensor:
+    """Sum of the bags of each photo's captions, sparse ``(photos, vocabulary)``."""
     rows, columns = bags.indices()
-    summed.index_put_((owner[rows], columns), bags.values(), accumulate=True)
+    indices = torch.stack([torch.from_numpy(photo_of_caption)[rows], columns])
+    size = (photos, bags.shape[1])
+    return torch.sparse_coo_tensor(indices, bags.values(), size).coalesce()
 
 
 def _add_ridge(covariance: Tensor, share: float) -> None:
