@@ -2,6 +2,6 @@
 
 from retrieval.compress.scenes.grammar import captions
 from retrieval.compress.scenes.scene import Scene, draw_scene
-from retrieval.compress.scenes.write import write_scenes
+from retrieval.compress.scenes.write import draw_scenes, write_scenes
 
-__all__ = ["Scene", "captions", "draw_scene", "write_scenes"]
+__all__ = ["Scene", "captions", "draw_scene", "draw_scenes", "write_scenes"]
