@@ -1,4 +1,4 @@
-"""The table of models: recall both ways, parameters, bytes, milliseconds on one thread.
+r"""The table of models: recall both ways, parameters, bytes, milliseconds on one thread.
 
 Every checkpoint is first exported to an ONNX bundle in fp16, so that bytes and milliseconds
 are those of what ships; a bundle is taken as it is. Recall is measured on all pairs.
@@ -6,8 +6,8 @@ Latency is measured on one thread with batch 1, for ready pixels and for sentenc
 their tokenizing, in rounds over all models, so that whatever else the machine does hits all
 of them alike; a figure is the median over rounds of each round's median.
 
-    python data/benchmarks/flickr8k_table.py data/downloads/flickr8k/dev.jsonl \\
-        --model "teacher=runs/teacher/student" --model "student=runs/student/student" \\
+    python data/benchmarks/flickr8k_table.py data/downloads/flickr8k/dev.jsonl \
+        --model "teacher=runs/teacher/student" --model "student=runs/student/student" \
         --model "shipped, int8=data/default"
 """
 
