@@ -9,7 +9,6 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from retrieval import __version__
 from retrieval.spec.errors import LeanclipError, MissingExtraError
 
 EXIT_FAILED = 1
@@ -97,7 +96,10 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"leanclip {__version__}")
+        # Reading package metadata costs more than the rest of the start-up.
+        from importlib.metadata import version
+
+        print(f"leanclip {version('leanclip')}")
         raise typer.Exit
 
 
