@@ -12,8 +12,8 @@ from retrieval.spec.errors import RecipeError
 def make_optimiser(module: nn.Module, settings: Training) -> torch.optim.AdamW:
     """One parameter group per learning rate and decay; frozen parameters are left out.
 
-    Vectors (biases, norms, temperatures) do not decay, nor do parametrised matrices: what
-    their parameters are near zero says nothing of the matrix.
+    Vectors (biases, norms, temperatures) do not decay, nor does a bridge: its Householder
+    form keeps signs on the diagonal, and a sign that decays at all truncates to zero.
 
     Raises:
         RecipeError: A multiplier names no parameter, or nothing is left to train.

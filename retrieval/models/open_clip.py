@@ -14,6 +14,7 @@ import retrieval.models.torchvision_guard  # noqa: F401  (before open_clip)
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.checkpoint import Checkpoint, fingerprint
 from retrieval.models.dual_encoder import DualEncoder
+from retrieval.models.open_clip_attention import separate_attention
 from retrieval.models.open_clip_text import text_tower_spec, text_tower_weights
 from retrieval.spec.errors import CheckpointError
 from retrieval.spec.model import ModelConfig, OpenClipTower, TextTower
@@ -52,7 +53,8 @@ def parse_name(name: str) -> OpenClipName:
 def load_open_clip(name: str, *, random_weights: bool = False) -> Checkpoint:
     """Load an open_clip model, its preprocessing and its tokenizer.
 
-    The image tower stays open_clip's; the text tower becomes ours with the same weights.
+    The image tower stays open_clip's but for its attention; the text tower becomes ours
+    with the same weights.
 
     Args:
         name: ``MODEL/TAG`` from open_clip's hub, ``MODEL/path/to/weights.pt``,
@@ -71,6 +73,7 @@ def load_open_clip(name: str, *, random_weights: bool = False) -> Checkpoint:
     source = _create(wanted, options)
     config = _config(name, source, options, text)
     model = DualEncoder(config)
+    separate_attention(source.visual)
     model.image.load_state_dict(source.visual.state_dict())
     model.text.load_state_dict(text_tower_weights(source))
     return Checkpoint(
@@ -103,6 +106,7 @@ def make_open_clip_image_tower(spec: OpenClipTower, embedding_dim: int) -> nn.Mo
     except (RuntimeError, TypeError, ValueError, AssertionError) as error:
         raise CheckpointError(f"open_clip cannot make {spec.model!r}: {error}") from error
     visual: nn.Module = whole.visual
+    separate_attention(visual)
     return visual
 
 

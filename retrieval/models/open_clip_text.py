@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from retrieval.models.open_clip_attention import separated
 from retrieval.spec.errors import CheckpointError
 from retrieval.spec.model import TextTower
 
@@ -92,18 +93,12 @@ def _is_understood(key: str, value: Any, text: dict[str, Any], defaults: dict[st
 
 
 def _block_weights(block: Any) -> dict[str, Tensor]:
-    weights = block.attn.in_proj_weight.chunk(3)
-    biases = block.attn.in_proj_bias.chunk(3)
     found = {
-        "attention.output": block.attn.out_proj,
         "attention_norm": block.ln_1,
         "mlp_norm": block.ln_2,
         "up": block.mlp.c_fc,
         "down": block.mlp.c_proj,
     }
-    state = {f"{key}.weight": module.weight for key, module in found.items()}
-    state |= {f"{key}.bias": module.bias for key, module in found.items()}
-    for key, weight, bias in zip(("query", "key", "value"), weights, biases, strict=True):
-        state[f"attention.{key}.weight"] = weight
-        state[f"attention.{key}.bias"] = bias
-    return state
+    state = {f"attention.{key}": tensor for key, tensor in separated(block.attn).items()}
+    state |= {f"{key}.weight": module.weight for key, module in found.items()}
+    return state | {f"{key}.bias": module.bias for key, module in found.items()}

@@ -1,5 +1,6 @@
 """Closed-form start: regularised canonical correlation of photo features and token bags."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,9 @@ from torch import Tensor
 from retrieval.compress.data.tokens import Ids
 from retrieval.compress.recipe import CanonicalCorrelation
 from retrieval.language.tokenizer import Tokenizer
+
+# The product of two sparse matrices goes through a format that torch calls beta.
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support", category=UserWarning)
 
 # Scale at which token embeddings start; the projection behind them makes up for it.
 _TOKEN_RMS = 0.05
@@ -92,7 +96,7 @@ def token_bags(ids: Ids, tokenizer: Tokenizer) -> Tensor:
     values = torch.from_numpy((1 / np.sqrt(lengths))[rows]).float()
     indices = torch.from_numpy(np.stack([rows, ids[rows, columns].astype(np.int64)]))
     size = (len(ids), spec.vocabulary_size)
-    return torch.sparse_coo_tensor(indices, values, size).coalesce()
+    return torch.sparse_coo_tensor(indices, values, size, check_invariants=False).coalesce()
 
 
 def factorised(projections: Projections, width: int) -> tuple[Tensor, Tensor]:
@@ -112,7 +116,7 @@ def _of_photos(bags: Tensor, photo_of_caption: NDArray[np.int64], photos: int) -
     rows, columns = bags.indices()
     indices = torch.stack([torch.from_numpy(photo_of_caption)[rows], columns])
     size = (photos, bags.shape[1])
-    return torch.sparse_coo_tensor(indices, bags.values(), size).coalesce()
+    return torch.sparse_coo_tensor(indices, bags.values(), size, check_invariants=False).coalesce()
 
 
 def _add_ridge(covariance: Tensor, share: float) -> None:
