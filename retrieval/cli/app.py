@@ -33,7 +33,7 @@ COMMANDS: dict[str, Command] = {
     "compress": Command("compress", "compress", "Run a recipe: distil a small model.", "train"),
     "evaluate": Command("evaluate", "evaluate", "Recall@k of a model on captioned photos."),
     "export": Command("export", "export", "Turn a checkpoint into a bundle.", "export"),
-    "import": Command("import_model", "import_model", "Turn a stock model into a bundle.", "export"),
+    "import": Command("import_model", "import_model", "Make a bundle of a stock model.", "export"),
     "scenes": Command("scenes", "scenes", "Draw captioned scenes to learn or test on."),
     "demo": Command("demo", "demo", "The whole way on the sample photos, offline.", "export"),
 }
@@ -116,7 +116,7 @@ def leanclip(
     leanclip search "two dogs running in snow" ~/Pictures
     leanclip compress recipe.yaml
     leanclip export runs/student bundle --to onnx
-    """
+    """  # noqa: D301  (click ends re-flowing at a backspace character)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""What bundles, checkpoints, preprocessing and errors are: frozen, validated, dependency-free."""
