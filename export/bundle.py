@@ -19,6 +19,7 @@ from export.verify.golden_check import check_golden
 from retrieval.encode.onnx import OnnxEncoder, as_input
 from retrieval.encode.torch import TorchEncoder
 from retrieval.models.checkpoint import Checkpoint
+from retrieval.models.dual_encoder import parameter_count
 from retrieval.spec.bundle import MANIFEST, Bundle, TowerFile
 from retrieval.spec.errors import ExportError
 from retrieval.spec.files import replacing_folder, sha256_file, sha256_json, write_json
@@ -80,7 +81,7 @@ def pack_bundle(
             licence=licence,
             training_data=tuple(training_data),
             recipe_sha256=sha256_json(source.recipe) if source.recipe is not None else None,
-            provenance=_provenance(),
+            provenance=_provenance(source),
         )
         write_json(temporary / MANIFEST, bundle.model_dump(mode="json"))
         (temporary / GOLDEN).write_text(make_golden(truth).model_dump_json() + "\n", "utf-8")
@@ -143,8 +144,9 @@ def _write_tower(folder: Path, tower: Tower, converted: ConvertedTower) -> Tower
     )
 
 
-def _provenance() -> dict[str, Any]:
+def _provenance(source: Checkpoint) -> dict[str, Any]:
     return {
+        "parameters": parameter_count(source.model),
         "exporter": "torch.onnx",
         "opset": OPSET,
         "torch": torch.__version__,
