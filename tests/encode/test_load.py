@@ -54,6 +54,7 @@ def test_anything_else_is_one_clear_line(tmp_path):
 
 
 def test_a_checkpoint_without_torch_names_the_extra(tiny, monkeypatch):
+    monkeypatch.delitem(sys.modules, "retrieval.encode.torch", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     checkpoint: Path = tiny.with_name("bundle.checkpoint")
     with pytest.raises(MissingExtraError, match=r"leanclip\[train\]"):
