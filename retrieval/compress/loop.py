@@ -120,7 +120,7 @@ class Loop:
                 losses = self.module(batch)
                 total = torch.stack(list(losses.values())).sum() / settings.accumulation
                 if not torch.isfinite(total):
-                    self._give_up(float(total))
+                    self._give_up(total.item())
                 self.fabric.backward(total)
             for name, value in losses.items():
                 seen[name] = seen.get(name, 0.0) + value.item() / settings.accumulation

@@ -24,7 +24,12 @@ def whole() -> Value:
             "preprocessing": {"size": 32},
             "start": {},
         },
-        "data": {"photos": ["photos"], "sentences": ["../a.txt"], "pairs": ["p.jsonl"], "dev": "d.jsonl"},
+        "data": {
+            "photos": ["photos"],
+            "sentences": ["../a.txt"],
+            "pairs": ["p.jsonl"],
+            "dev": "d.jsonl",
+        },
         "stages": [
             {"stage": "distil", "tower": "image", "training": {}},
             {"stage": "finetune", "towers": ["image"], "hard_negatives": 1, "training": {}},
@@ -61,7 +66,7 @@ def complaint(change: Callable[[Value], object]) -> str:
         (lambda v: v["stages"][0]["training"].update(epochs="many"),
          "stages.0.training.epochs: input should be a valid integer, not 'many'"),
         (lambda v: v["student"].update(vocabulary={"size": "klip"}),
-         "student.vocabulary.size: input should be a valid integer, not 'klip' or input should be 'clip'"),
+         "student.vocabulary.size: input should be a valid integer, not 'klip' or input should"),
         (lambda v: v["student"]["text"]["blocks"].update(layers="three"),
          "student.text.blocks: layers, width and head_dim must be whole numbers"),
         (lambda v: v["student"].update(embedding_dim=12),

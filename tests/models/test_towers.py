@@ -93,7 +93,10 @@ def test_heads_and_neurons_may_differ_between_layers() -> None:
         VIT,
         timm("mobilenetv4_conv_small_035"),
         timm("resnet10t", "mobilenetv3_small_050", standardise=True),
-        {"kind": "timm", "backbones": [{"name": "vit_tiny_patch16_224", "options": {"img_size": 64}}]},
+        {
+            "kind": "timm",
+            "backbones": [{"name": "vit_tiny_patch16_224", "options": {"img_size": 64}}],
+        },
     ],
     ids=["vit", "mobilenet", "joined", "timm vit"],
 )  # fmt: skip

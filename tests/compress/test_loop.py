@@ -1,0 +1,131 @@
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from retrieval.compress.loop import STATE, Loop
+from retrieval.compress.reporter import SilentReporter
+from retrieval.compress.task import Task
+from retrieval.compress.training import Training
+from retrieval.models.transformer import set_dropout
+from retrieval.spec.errors import RecipeError, TrainingError
+
+
+class Line(Task):
+    """Learns a line of slope 3; `evaluate` gives the scores that it is told to."""
+
+    def __init__(self, settings: Training, scores: list[float] | None = None) -> None:
+        super().__init__()
+        self.settings = settings
+        self.steps_per_epoch = 4
+        self.layer = nn.Linear(1, 1, bias=False)
+        nn.init.zeros_(self.layer.weight)
+        self.dropout = nn.Dropout(0)
+        self.norm = nn.BatchNorm1d(1)
+        self.scores = scores
+        self.weights: list[float] = []
+
+    def batches(self, epoch: int, first: int) -> Iterator[Tensor]:
+        generator = torch.Generator().manual_seed(epoch)
+        batches = torch.randn(4, 8, 1, generator=generator)
+        yield from batches[first:]
+
+    def forward(self, batch: Tensor) -> dict[str, Tensor]:
+        error = self.layer(batch) - 3 * batch
+        return {"squared": error.square().mean(), "absolute": 0.1 * error.abs().mean()}
+
+    def evaluate(self) -> Mapping[str, Any]:
+        self.weights.append(self.layer.weight.item())
+        assert not self.training
+        return {} if self.scores is None else {"score": self.scores[len(self.weights) - 1]}
+
+
+def loop(task: Task, folder: Path) -> Loop:
+    return Loop(task, folder, key="k", title="line", seed=0, reporter=SilentReporter())
+
+
+def settings(**changes: Any) -> Training:
+    return Training(**{"learning_rate": 0.05, "weight_decay": 0, "warmup": 0, **changes})
+
+
+def log(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").open()]
+
+
+def test_the_best_epoch_is_kept(tmp_path: Path) -> None:
+    task = Line(settings(epochs=4), [0.1, 0.7, 0.3, 0.6])
+    assert loop(task, tmp_path).run() == {"score": 0.7}
+    assert len(task.weights) == 4
+    assert task.layer.weight.item() == task.weights[1]
+
+
+def test_patience_ends_a_run_that_gets_no_better(tmp_path: Path) -> None:
+    task = Line(settings(epochs=9, patience=2), [0.1, 0.7, 0.3, 0.7, 0.9, 0.9, 0.9, 0.9, 0.9])
+    assert loop(task, tmp_path).run() == {"score": 0.7}
+    assert len(task.weights) == 4
+    assert task.layer.weight.item() == task.weights[1]
+    assert [entry["epoch"] for entry in log(tmp_path) if "dev" in entry] == [0, 1, 2, 3]
+
+
+def test_without_dev_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    task = Line(settings(epochs=3))
+    assert loop(task, tmp_path).run() == {}
+    assert task.layer.weight.item() == task.weights[-1] > task.weights[0] > 0
+    assert len(task.weights) == 3
+
+
+def test_the_average_of_the_weights_is_what_is_judged_and_kept(tmp_path: Path) -> None:
+    plain, averaged = Line(settings(epochs=1)), Line(settings(epochs=1, average=0.99))
+    loop(plain, tmp_path / "plain").run()
+    loop(averaged, tmp_path / "averaged").run()
+    assert 0 < averaged.weights[0] < plain.weights[0]
+    assert averaged.layer.weight.item() == averaged.weights[0]
+
+
+def test_accumulation_takes_fewer_steps_over_the_same_batches(tmp_path: Path) -> None:
+    task = Line(settings(epochs=2, accumulation=2))
+    loop(task, tmp_path).run()
+    entries = log(tmp_path)
+    assert [entry["step"] for entry in entries] == [1, 2, 3, 4]
+    first = torch.randn(4, 8, 1, generator=torch.Generator().manual_seed(0))[:2]
+    assert entries[0]["squared"] == pytest.approx((9 * first.square()).mean().item())
+    assert entries[0]["loss"] == pytest.approx(entries[0]["squared"] + entries[0]["absolute"])
+
+
+def test_more_accumulation_than_batches_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="accumulation is 5, but an epoch has 4 batches"):
+        loop(Line(settings(accumulation=5)), tmp_path)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_ends_the_run_with_advice(tmp_path: Path, bad: float) -> None:
+    class Breaks(Line):
+        calls = 0
+
+        def forward(self, batch: Tensor) -> dict[str, Tensor]:
+            self.calls += 1
+            losses = super().forward(batch)
+            return losses if self.calls < 3 else {"squared": losses["squared"] * bad}
+
+    task = Breaks(settings(save_every_seconds=1e-9))
+    with pytest.raises(TrainingError, match="line: the loss is .* at step 2; lower training.learn"):
+        loop(task, tmp_path).run()
+    # The next run, with another recipe, must not find a state that it has to refuse.
+    assert not (tmp_path / STATE).exists()
+
+
+def test_dropout_and_batch_norm_are_as_the_recipe_says(tmp_path: Path) -> None:
+    for freeze in (True, False):
+        task = Line(settings(dropout=0.3, freeze_norm=freeze))
+        task.train()
+        assert task.dropout.p == 0.3
+        assert task.norm.training is not freeze
+        task.eval()
+        assert not task.norm.training
+    set_dropout(task, 0.0)
+    assert task.dropout.p == 0
