@@ -37,6 +37,7 @@ from retrieval.evaluate.table import csv_table, markdown_table
 from retrieval.models.checkpoint import load_checkpoint
 from retrieval.spec.bundle import MANIFEST
 from retrieval.spec.errors import LeanclipError
+from retrieval.vision.preprocess import load_pixels
 
 PACKAGES = ("leanclip", "onnxruntime", "numpy", "pillow", "torch")
 _TIMED_PHOTOS = 8
@@ -100,11 +101,8 @@ def _entry(name: str, source: Path, target: Path) -> Entry:
     if (source / MANIFEST).is_file():
         return Entry(name, source, measure_size(source), exported=False)
     typer.echo(f"exporting {name}", err=True)
-    checkpoint = load_checkpoint(source)
-    pack_bundle(checkpoint, target, precision="fp16")
-    # A checkpoint always knows its parameters; the bytes are those of the export.
-    size = ModelSize(measure_size(source).parameters, measure_size(target).bytes)
-    return Entry(name, target, size, exported=True)
+    pack_bundle(load_checkpoint(source), target, precision="fp16")
+    return Entry(name, target, measure_size(target), exported=True)
 
 
 def _measure_recall(entries: Sequence[Entry], pairs: Sequence[CaptionedPhoto]) -> None:
@@ -139,8 +137,6 @@ def _measure_latency(
 
 
 def _pixels(encoder: Encoder, pairs: Sequence[CaptionedPhoto]) -> Pixels:
-    from retrieval.vision.preprocess import load_pixels
-
     return np.stack([load_pixels(p.image, encoder.preprocessing) for p in pairs[:_TIMED_PHOTOS]])
 
 
