@@ -1,7 +1,6 @@
 """The ``leanclip`` command: a table of sub-commands, each imported only when it is used."""
 
 import importlib
-import os
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple, NoReturn
@@ -14,7 +13,6 @@ from retrieval.spec.errors import LeanclipError, MissingExtraError
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
-EXIT_CLOSED_PIPE = 141
 
 
 class Command(NamedTuple):
@@ -129,10 +127,6 @@ def main() -> None:
         _fail(str(error), EXIT_FAILED)
     except (_InterruptedError, KeyboardInterrupt):
         _fail("interrupted; what was finished is kept, run it again to go on", EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader, such as `head`, has seen enough; Python must not flush into it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_CLOSED_PIPE)
     except OSError as error:
         # A full disk or a read-only folder is the user's to mend, not a bug of ours.
         place = f"{error.filename}: " if error.filename else ""
