@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -193,19 +195,24 @@ def written(data: dict[str, Path], teacher: Path, tmp_path: Path) -> tuple[Path,
     return path, made
 
 
-def start(path: Path, folder: Path) -> subprocess.Popen[str]:
+@contextmanager
+def started(path: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "retrieval.cli", "compress", str(path), "--out", str(folder)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def wait_for_steps(process: subprocess.Popen[str], folder: Path, steps: int) -> None:
     log = folder / ".1-finetune-text" / "log.jsonl"
-    for _ in range(3000):
-        if log.exists() and log.read_text().count('"loss"') >= steps:
-            return
+    given_up = time.monotonic() + 300
+    while not log.exists() or log.read_text().count('"loss"') < steps:
         assert process.poll() is None, process.communicate()
+        assert time.monotonic() < given_up, "the run does not start"
         time.sleep(0.02)
-    raise AssertionError("the run does not start")
 
 
 def test_killed_and_interrupted_through_the_command_line(
@@ -213,14 +220,14 @@ def test_killed_and_interrupted_through_the_command_line(
 ) -> None:
     path, made = written
     run_recipe(made, tmp_path / "whole")
-    process = start(path, tmp_path / "run")
-    wait_for_steps(process, tmp_path / "run", 5)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    process = start(path, tmp_path / "run")
-    wait_for_steps(process, tmp_path / "run", 20)
-    os.kill(process.pid, signal.SIGINT)
-    said = process.communicate(timeout=60)[1]
+    with started(path, tmp_path / "run") as process:
+        wait_for_steps(process, tmp_path / "run", 5)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    with started(path, tmp_path / "run") as process:
+        wait_for_steps(process, tmp_path / "run", 20)
+        os.kill(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert "Traceback" not in said
     assert said.count("leanclip: interrupted; ") == 1
