@@ -37,7 +37,7 @@ def test_every_photo_is_in_the_table_and_in_the_pairs(
     table: dict[str, list[str]], pairs: dict[str, list[str]]
 ) -> None:
     names = {path.name for path in files()}
-    assert len(names) >= 40
+    assert len(names) >= 45
     assert set(table) == names
     assert set(pairs) == names
     assert sum(path.stat().st_size for path in files()) < 10_000_000
