@@ -48,11 +48,11 @@ def demo(
 ) -> None:
     """Distil, evaluate, search and export, on the photos and sentences of the repository.
 
-    The student starts from random weights. Stage 1 learns the teacher's embeddings of scenes
-    and of sentences that need not belong together; stage 2 learns from captioned scenes. The
-    result is exported to ONNX, compared with its teacher on 200 other scenes, and searched
-    with, beside the default model on the sample photos. Takes a few minutes on two cores;
-    interrupted, it goes on where it stopped.
+    The student inherits one of the teacher's two image backbones and is random otherwise.
+    Stage 1 learns the teacher's embeddings of scenes and of sentences that need not belong
+    together; stage 2 learns from captioned scenes. The result is exported to ONNX, compared
+    with its teacher on 200 other scenes, and searched with, beside the default model on the
+    sample photos. Takes a few minutes on two cores; interrupted, it goes on where it stopped.
 
     \b
     leanclip demo

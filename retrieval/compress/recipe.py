@@ -43,7 +43,8 @@ class Start(Spec):
     """Where the student's weights come from; random where nothing is said."""
 
     image_weights: tuple[Path, ...] = ()
-    """Weights of each timm backbone, as safetensors without or with a classifier."""
+    """Weights of each timm backbone: a safetensors file, with or without a classifier, or a
+    checkpoint folder, for example the teacher's, whose first fitting backbone is inherited."""
     checkpoint: Path | None = None
     """A checkpoint of the same shape to go on from; excludes the other starts."""
     canonical_correlation: CanonicalCorrelation | None = None
