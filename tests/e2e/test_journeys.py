@@ -40,17 +40,17 @@ def test_default_bundle_is_whole_and_small():
 
 
 @pytest.mark.parametrize(
-    ("sentence", "right"),
+    ("sentence", "photo"),
     [
-        ("a cat", {"tabby_cat.bmp", "kitten_on_lawn.jpg"}),
-        ("two brown dogs", {"dogs_at_window.jpg"}),
-        ("snow on the mountains", {"lake_panorama.jpg", "mountain_path.jpg"}),
+        ("a cat", "tabby_cat.bmp"),
+        ("two brown dogs", "dogs_at_window.jpg"),
+        ("snow on the mountains", "mountain_path.jpg"),
+        ("a man taking a picture with a camera", "man_with_camera.jpg"),
     ],
 )
-def test_a_sentence_finds_its_photo(home: Path, sentence: str, right: set[str]):
-    found = json.loads(leanclip("search", sentence, "--top", "5", "--json", home=home).stdout)
-    names = {Path(hit["path"]).name for hit in found["results"]}
-    assert names & {name for name in right if (PHOTOS / name).exists()}
+def test_a_sentence_finds_its_photo(home: Path, sentence: str, photo: str):
+    found = json.loads(leanclip("search", sentence, "--top", "3", "--json", home=home).stdout)
+    assert photo in {Path(hit["path"]).name for hit in found["results"]}
 
 
 def test_a_photo_finds_itself_first(home: Path):
