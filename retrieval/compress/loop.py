@@ -1,5 +1,6 @@
 """The training loop of every stage: Fabric, exact resume, JSON lines, early stop."""
 
+import io
 import json
 import math
 import time
@@ -76,6 +77,9 @@ class Loop:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._resume()
         self.reporter.begin(self.title, self.total, self.step)
+        if self.step == 0:
+            # A stage must not end with weights that are worse than those it was given.
+            self._judge(epoch=-1)
         resumed_at, saved = self.step, time.monotonic()
         with interrupt_after_step() as interrupt:
             while self.step < self.total and not self._should_stop():
@@ -147,7 +151,10 @@ class Loop:
         self.reporter.advance(self.step, note=note)
 
     def _judge(self, epoch: int) -> None:
-        """Evaluate the epoch's weights (their average, if one is kept); remember the best."""
+        """Evaluate the epoch's weights (their average, if one is kept); remember the best.
+
+        Epoch -1 stands for the weights at the start.
+        """
         self.task.eval()
         with self.average.applied() if self.average else nullcontext():
             with torch.inference_mode():
@@ -192,8 +199,11 @@ class Loop:
             "epochs_without_gain": self.epochs_without_gain,
             "task": self.task.extra_state(),
         }
-        with replacing(self.folder / STATE) as temporary, temporary.open("wb") as stream:
-            torch.save(state, stream)
+        # Through memory: torch reports a full disk as an error of its zip writer.
+        packed = io.BytesIO()
+        torch.save(state, packed)
+        with replacing(self.folder / STATE) as temporary:
+            temporary.write_bytes(packed.getbuffer())
 
     def _resume(self) -> None:
         path = self.folder / STATE

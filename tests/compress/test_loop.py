@@ -17,7 +17,10 @@ from retrieval.spec.errors import RecipeError, TrainingError
 
 
 class Line(Task):
-    """Learns a line of slope 3; `evaluate` gives the scores that it is told to."""
+    """Learns a line of slope 3; `evaluate` gives the scores that it is told to.
+
+    The first score and the first of ``weights`` are those of the start.
+    """
 
     def __init__(self, settings: Training, scores: list[float] | None = None) -> None:
         super().__init__()
@@ -58,33 +61,39 @@ def log(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_the_best_epoch_is_kept(tmp_path: Path) -> None:
-    task = Line(settings(epochs=4), [0.1, 0.7, 0.3, 0.6])
+    task = Line(settings(epochs=4), [0, 0.1, 0.7, 0.3, 0.6])
     assert loop(task, tmp_path).run() == {"score": 0.7}
-    assert len(task.weights) == 4
-    assert task.layer.weight.item() == task.weights[1]
+    assert len(task.weights) == 5
+    assert task.layer.weight.item() == task.weights[2]
+
+
+def test_a_stage_that_only_makes_it_worse_gives_back_the_start(tmp_path: Path) -> None:
+    task = Line(settings(epochs=2), [0.5, 0.1, 0.2])
+    assert loop(task, tmp_path).run() == {"score": 0.5}
+    assert task.layer.weight.item() == task.weights[0] == 0
 
 
 def test_patience_ends_a_run_that_gets_no_better(tmp_path: Path) -> None:
-    task = Line(settings(epochs=9, patience=2), [0.1, 0.7, 0.3, 0.7, 0.9, 0.9, 0.9, 0.9, 0.9])
+    task = Line(settings(epochs=9, patience=2), [0, 0.1, 0.7, 0.3, 0.7, 0.9, 0.9, 0.9, 0.9, 0.9])
     assert loop(task, tmp_path).run() == {"score": 0.7}
-    assert len(task.weights) == 4
-    assert task.layer.weight.item() == task.weights[1]
-    assert [entry["epoch"] for entry in log(tmp_path) if "dev" in entry] == [0, 1, 2, 3]
+    assert len(task.weights) == 5
+    assert task.layer.weight.item() == task.weights[2]
+    assert [entry["epoch"] for entry in log(tmp_path) if "dev" in entry] == [-1, 0, 1, 2, 3]
 
 
 def test_without_dev_the_last_epoch_is_kept(tmp_path: Path) -> None:
     task = Line(settings(epochs=3))
     assert loop(task, tmp_path).run() == {}
-    assert task.layer.weight.item() == task.weights[-1] > task.weights[0] > 0
-    assert len(task.weights) == 3
+    assert task.layer.weight.item() == task.weights[-1] > task.weights[1] > 0
+    assert len(task.weights) == 4
 
 
 def test_the_average_of_the_weights_is_what_is_judged_and_kept(tmp_path: Path) -> None:
     plain, averaged = Line(settings(epochs=1)), Line(settings(epochs=1, average=0.99))
     loop(plain, tmp_path / "plain").run()
     loop(averaged, tmp_path / "averaged").run()
-    assert 0 < averaged.weights[0] < plain.weights[0]
-    assert averaged.layer.weight.item() == averaged.weights[0]
+    assert 0 < averaged.weights[1] < plain.weights[1]
+    assert averaged.layer.weight.item() == averaged.weights[1]
 
 
 def test_accumulation_takes_fewer_steps_over_the_same_batches(tmp_path: Path) -> None:
