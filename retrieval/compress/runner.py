@@ -12,6 +12,7 @@ from retrieval.compress.judge import Judge
 from retrieval.compress.loop import LOG, Loop
 from retrieval.compress.materials import Materials
 from retrieval.compress.measure import measure
+from retrieval.compress.memory import keep_freed_memory
 from retrieval.compress.recipe import Distil, Finetune, Recipe
 from retrieval.compress.reporter import Reporter, SilentReporter
 from retrieval.compress.stages.distil import DistilTask
@@ -45,6 +46,7 @@ def run_recipe(recipe: Recipe, folder: Path, *, reporter: Reporter | None = None
         TrainingError: A loss is not finite.
         LeanclipError: Data, teacher or cache are missing or damaged.
     """
+    keep_freed_memory()
     return _Run(recipe, folder, reporter or SilentReporter()).run()
 
 

@@ -135,5 +135,5 @@ def test_csv_keeps_every_digit_and_leaves_unknowns_empty(reports):
 
 def test_terminal_table_has_a_row_for_each_model(reports):
     table = rich_table(reports, title="Models")
-    assert (table.row_count, len(table.columns)) == (2, 11)
+    assert (table.row_count, len(table.columns)) == (2, 7)
     assert list(table.columns[0].cells) == ["teacher", "a|b"]
