@@ -88,23 +88,6 @@ def test_a_missing_extra_names_the_command_to_install_it(
     )
 
 
-def test_a_command_whose_packages_are_missing_names_its_extra(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "retrieval.cli.compress", None)
-    monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "retrieval.cli.compress")
-    for name in [name for name in sys.modules if name.startswith("retrieval.compress")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(sys, "argv", ["leanclip", "compress", "recipe.yaml"])
-    with pytest.raises(SystemExit) as exit:
-        app.main()
-    assert exit.value.code == 1
-    assert capsys.readouterr().err == (
-        "leanclip: leanclip compress needs extra packages: pip install 'leanclip[train]'\n"
-    )
-
-
 def test_a_full_disk_is_one_line(fail: Callable[[BaseException], tuple[int, str]]) -> None:
     error = OSError(errno.ENOSPC, "No space left on device", "runs/state.pt")
     assert fail(error) == (1, "leanclip: runs/state.pt: No space left on device\n")
