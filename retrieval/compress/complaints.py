@@ -20,7 +20,8 @@ def first_complaint(error: ValidationError, model: type[BaseModel], value: Any) 
     Returns:
         Such as ``stages.0.temperatur: there is no such entry; did you mean temperature?``
     """
-    first = error.errors()[0]
+    # A misspelt entry also leaves the right one missing; the misspelling is what to show.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     place = _as_written(first, value)
     # Each member of a union that was tried complains of the same place.
     same = [one for one in error.errors() if _as_written(one, value) == place]

@@ -156,3 +156,10 @@ def test_the_hash_is_of_the_content_and_not_of_the_place() -> None:
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "data" / "recipes").glob("*.yaml")))
 def test_the_recipes_of_the_repository_are_valid(path: Path) -> None:
     assert load_recipe(path).stages
+
+
+def test_a_misspelt_entry_is_named_before_the_one_it_leaves_missing(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("name: x\nstudnet: {}\n")
+    with pytest.raises(RecipeError, match="studnet: there is no such entry; did you mean student"):
+        load_recipe(path)
