@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from rich import box
 from rich.table import Table
 
 from retrieval.evaluate.report import ModelReport
@@ -40,15 +41,19 @@ _COLUMNS = (
 
 def rich_table(reports: Sequence[ModelReport], *, title: str | None = None) -> Table:
     """A table for the terminal; recalls at 1, 5 and 10 share a column to fit 80 characters."""
-    table = Table(title=title, caption="Recall@1/5/10 in percent; medians of milliseconds")
+    caption = "Recall@1/5/10 in percent; medians of milliseconds"
+    table = Table(
+        title=title, caption=caption, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False
+    )
     table.add_column("model", overflow="fold")
-    headers = ("params", "MB", "text to image", "image to text", "ms/photo", "ms/text")
-    for header in headers:
-        table.add_column(header, justify="right")
+    sizes = ("params\n(M)", "\nMB")
+    recalls = ("text to\nimage", "image to\ntext")
+    for header in (*sizes, *recalls, "ms per\nphoto", "ms per\nsentence"):
+        table.add_column(header, justify="right", no_wrap=True)
     for report in reports:
-        parameters, megabytes, *recalls, photo, sentence = _written(report)
-        ways = ("/".join(recalls[:3]), "/".join(recalls[3:]))
-        table.add_row(report.name, f"{parameters} M", megabytes, *ways, photo, sentence)
+        parameters, megabytes, *found, photo, sentence = _written(report)
+        ways = ("/".join(found[:3]), "/".join(found[3:]))
+        table.add_row(report.name, parameters, megabytes, *ways, photo, sentence)
     return table
 
 
