@@ -31,6 +31,11 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
+def _hear_ctrl_c() -> None:
+    """A shell's background job ignores Ctrl-C, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Shell:
     """Runs ``leanclip`` with one home and one default model, in this process or another."""
 
@@ -44,6 +49,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_hear_ctrl_c,
         )
 
     def both(self, *words: object) -> tuple[str, str]:
