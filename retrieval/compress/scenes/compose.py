@@ -123,7 +123,8 @@ def _inside(scene: Scene, rng: random.Random) -> list[Placed]:
     room = Box(x - reach_x, y - 0.05 * side - reach_y, x + reach_x, y - 0.05 * side + reach_y)
     if inner.count == 1:
         return [Placed(outer, x, y, side), *_fill(inner, room, rng)]
-    small = rng.uniform(*_DIAMETERS["small"])
+    # Two must find room beside each other in the smallest container.
+    small = min(rng.uniform(*_DIAMETERS["small"]), reach_x)
     apart = rng.uniform(small, 2 * reach_x - small)
     middle = (room.top + room.bottom) / 2
     pair = [Placed(inner, x + sign * apart / 2, middle, small) for sign in (-1, 1)]

@@ -18,7 +18,7 @@ SETTINGS = "scenes.json"
 LARGEST_COUNT = 200_000
 LARGEST_CAPTIONS = 5
 
-_GENERATION = 1
+_GENERATION = 2
 """Raised when the same seed gives other scenes than before."""
 
 
