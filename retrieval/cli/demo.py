@@ -92,7 +92,6 @@ class _SampleData:
 
     def __init__(self, folder: Path) -> None:
         self.photos = folder / "photos"
-        self.sentences = [path.absolute() for path in sorted((folder / "sentences").glob("*.txt"))]
         self.teacher = folder / "teacher"
         self.recipe = folder / "recipes" / "demo.yaml"
         for path in (self.photos, self.teacher, self.recipe):
@@ -122,10 +121,9 @@ def _draw_scenes(sample: _SampleData, out: Path) -> dict[str, Path]:
 
 def _recipe(sample: _SampleData, scenes: Mapping[str, Path]) -> Recipe:
     value: dict[str, Any] = yaml.safe_load(sample.recipe.read_text("utf-8"))
-    value["teacher"] = str(sample.teacher.absolute())
-    value["data"] = {
+    # Where the scenes lie depends on --out; all else stands in the recipe.
+    value["data"] |= {
         "photos": [scenes["unlabelled"].absolute().parent / "images"],
-        "sentences": sample.sentences,
         "pairs": [scenes["pairs"].absolute(), (sample.photos / "pairs.jsonl").absolute()],
         "dev": scenes["dev"].absolute(),
     }

@@ -11,7 +11,7 @@ from retrieval.compress.training import Training, Weight
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import RecipeError
 from retrieval.spec.files import sha256_json
-from retrieval.spec.model import ImageTowerSpec, TextTowerSpec, VitTower, Width
+from retrieval.spec.model import ImageTowerSpec, TextTower, VitTower, Width
 from retrieval.spec.preprocessing import Preprocessing
 
 OPEN_CLIP = "open_clip:"
@@ -62,7 +62,7 @@ class Student(Spec):
     name: str
     embedding_dim: Width
     image: ImageTowerSpec
-    text: TextTowerSpec
+    text: TextTower
     preprocessing: Preprocessing
     vocabulary: Vocabulary = Vocabulary()
     start: Start = Start()

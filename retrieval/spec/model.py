@@ -102,7 +102,6 @@ class OpenClipTower(Spec):
 
 
 ImageTowerSpec = Annotated[TimmTower | VitTower | OpenClipTower, Field(discriminator="kind")]
-TextTowerSpec = TextTower
 
 
 class ModelConfig(Spec):
@@ -112,6 +111,6 @@ class ModelConfig(Spec):
     name: str
     embedding_dim: Width
     image: ImageTowerSpec
-    text: TextTowerSpec
+    text: TextTower
     preprocessing: Preprocessing
     tokens: TextSpec
