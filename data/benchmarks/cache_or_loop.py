@@ -34,10 +34,11 @@ from torch import Tensor
 from retrieval.compress.bridge import Bridge
 from retrieval.compress.data.inputs import Inputs, PhotoInputs, SentenceInputs
 from retrieval.compress.loop import LOG, Loop
-from retrieval.compress.recipe import Distil, Recipe, load_recipe
+from retrieval.compress.recipe import Recipe, load_recipe
 from retrieval.compress.reporter import SilentReporter
 from retrieval.compress.scenes import write_scenes
 from retrieval.compress.stages.distil import DistilTask
+from retrieval.compress.stages.settings import Distil
 from retrieval.compress.teacher import Teacher
 from retrieval.corpora.sentences import read_sentences
 from retrieval.encode.protocol import Encoder

@@ -7,65 +7,18 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from retrieval.compress.complaints import first_complaint
-from retrieval.compress.training import Training, Weight
+from retrieval.compress.stages.settings import Distil, Finetune, Stage
+from retrieval.compress.start.settings import Student
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import RecipeError
 from retrieval.spec.files import sha256_json
-from retrieval.spec.model import ImageTowerSpec, TextTower, VitTower, Width
-from retrieval.spec.preprocessing import Preprocessing
+from retrieval.spec.model import VitTower
 
 OPEN_CLIP = "open_clip:"
 """What the name of a teacher from open_clip starts with."""
 
 # The closed-form start inverts a square matrix of this size: 2 GB in double precision.
 _LARGEST_CORRELATED = 16_384
-
-
-class Vocabulary(Spec):
-    """Which tokens the student reads."""
-
-    size: Annotated[int, Field(ge=1024)] | Literal["clip"] = "clip"
-    """``clip``: CLIP's 49,408 tokens. A number: that many, trained on the recipe's own
-    sentences and captions. The token embedding is most of a text tower's bytes."""
-    context_length: Annotated[int, Field(ge=8, le=1024)] = 77
-
-
-class CanonicalCorrelation(Spec):
-    """Closed-form start of both projections from captioned photos (regularised CCA)."""
-
-    image_ridge: Annotated[float, Field(gt=0)] = 0.1
-    text_ridge: Annotated[float, Field(gt=0)] = 0.1
-    power: Weight = 1.0
-    """Directions are weighted by their correlation to this power."""
-
-
-class Start(Spec):
-    """Where the student's weights come from; random where nothing is said."""
-
-    image_weights: tuple[Path, ...] = ()
-    """Weights of each timm backbone: a safetensors file, with or without a classifier, or a
-    checkpoint folder, for example the teacher's, whose first fitting backbone is inherited."""
-    checkpoint: Path | None = None
-    """A checkpoint of the same shape to go on from; excludes the other starts."""
-    canonical_correlation: CanonicalCorrelation | None = None
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        if self.checkpoint is not None and (self.image_weights or self.canonical_correlation):
-            raise ValueError("checkpoint already sets every weight; leave the other starts out")
-        return self
-
-
-class Student(Spec):
-    """Shape and start of the model that is trained."""
-
-    name: str
-    embedding_dim: Width
-    image: ImageTowerSpec
-    text: TextTower
-    preprocessing: Preprocessing
-    vocabulary: Vocabulary = Vocabulary()
-    start: Start = Start()
 
 
 class Data(Spec):
@@ -79,65 +32,6 @@ class Data(Spec):
     """Captioned photos (JSON lines) for stage 2; stage 1 uses both sides of them too."""
     dev: Path | None = None
     """Captioned photos that choose the best epoch; never a test split."""
-
-
-class Distil(Spec):
-    """Stage 1: one tower learns the teacher's embeddings, without pairs."""
-
-    stage: Literal["distil"]
-    tower: Literal["image", "text"]
-    contrastive: Weight = 1.0
-    """Pick the own teacher embedding out of the batch and a bank (METHODS 1.2)."""
-    regression: Weight = 1.0
-    """Squared distance to the teacher's embedding, times the embedding's length."""
-    temperature: Annotated[float, Field(gt=0)] = 0.05
-    bank: Annotated[int, Field(ge=0)] = 4096
-    """Teacher embeddings of the corpus that serve as further negatives in each step."""
-    training: Training = Training()
-
-    @model_validator(mode="after")
-    def _can_work(self) -> Self:
-        if not (self.contrastive or self.regression):
-            raise ValueError("contrastive and regression are both 0: nothing to learn")
-        return self
-
-
-class Finetune(Spec):
-    """Stage 2: captioned photos, one tower against the frozen other, or both jointly."""
-
-    stage: Literal["finetune"]
-    towers: tuple[Literal["image", "text"], ...]
-    pairs: Weight = 1.0
-    """In-batch contrastive loss, both ways."""
-    similarity: Weight = 1.0
-    """Divergence from the teacher's in-batch similarity distribution, both ways."""
-    hard_negatives: Weight = 0.0
-    """Contrast with what the frozen side's index ranks wrongly high."""
-    mined: Annotated[int, Field(ge=1)] = 64
-    """Nearest wrong items kept per query when mining, at the start of each epoch."""
-    negatives: Annotated[int, Field(ge=1)] = 8
-    """Of these, how many each step draws."""
-    captions_per_photo: Annotated[int, Field(ge=1)] = 1
-    temperature: Annotated[float, Field(gt=0)] = 0.05
-    """Start of the learned temperature of the contrastive losses."""
-    teacher_temperature: Annotated[float, Field(gt=0)] = 0.05
-    training: Training = Training()
-
-    @model_validator(mode="after")
-    def _can_work(self) -> Self:
-        if not self.towers or len(set(self.towers)) != len(self.towers):
-            raise ValueError("towers must be [image], [text] or [image, text]")
-        if self.hard_negatives and len(self.towers) == 2:
-            raise ValueError(
-                "hard_negatives needs one tower frozen: an index of moving embeddings would be "
-                "stale; set it to 0 or train one tower"
-            )
-        if not (self.pairs or self.similarity or self.hard_negatives):
-            raise ValueError("pairs, similarity and hard_negatives are all 0: nothing to learn")
-        return self
-
-
-Stage = Annotated[Distil | Finetune, Field(discriminator="stage")]
 
 
 class Recipe(Spec):

@@ -13,10 +13,11 @@ from retrieval.compress.loop import LOG, Loop
 from retrieval.compress.materials import Materials
 from retrieval.compress.measure import measure
 from retrieval.compress.memory import keep_freed_memory
-from retrieval.compress.recipe import Distil, Finetune, Recipe
+from retrieval.compress.recipe import Recipe
 from retrieval.compress.reporter import Reporter, SilentReporter
 from retrieval.compress.stages.distil import DistilTask
 from retrieval.compress.stages.make import make_distil, make_finetune
+from retrieval.compress.stages.settings import Distil, Finetune
 from retrieval.compress.student import make_student
 from retrieval.compress.task import Task
 from retrieval.compress.teacher import Teacher

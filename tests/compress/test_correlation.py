@@ -2,13 +2,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from retrieval.compress.recipe import CanonicalCorrelation
 from retrieval.compress.start.correlation import (
     Projections,
     canonical_correlation,
     factorised,
     token_bags,
 )
+from retrieval.compress.start.settings import CanonicalCorrelation
 from retrieval.evaluate.recall import evaluate_retrieval
 from retrieval.models.text import TextTransformer
 from retrieval.spec.model import TextTower

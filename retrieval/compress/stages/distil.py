@@ -11,7 +11,7 @@ from retrieval.compress.bridge import Bridge
 from retrieval.compress.data.inputs import Inputs
 from retrieval.compress.losses.contrastive import contrastive_distillation
 from retrieval.compress.losses.regression import embedding_regression
-from retrieval.compress.recipe import Distil
+from retrieval.compress.stages.settings import Distil
 from retrieval.compress.task import Task
 from retrieval.models.dual_encoder import DualEncoder
 

@@ -18,7 +18,7 @@ from retrieval.compress.losses.hard_negatives import hard_negative_contrast
 from retrieval.compress.losses.pairs import pair_contrastive
 from retrieval.compress.losses.similarity import similarity_distillation
 from retrieval.compress.mining import mine_hard_negatives
-from retrieval.compress.recipe import Finetune
+from retrieval.compress.stages.settings import Finetune
 from retrieval.compress.task import Task
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder

@@ -9,9 +9,9 @@ from retrieval.compress.data.inputs import Inputs, PhotoInputs, SentenceInputs
 from retrieval.compress.embed import embed_ids, embed_photos
 from retrieval.compress.judge import Judge
 from retrieval.compress.materials import Materials, mirrors
-from retrieval.compress.recipe import Distil, Finetune
 from retrieval.compress.stages.distil import DistilTask
 from retrieval.compress.stages.finetune import Embedders, FinetuneTask, Pairs
+from retrieval.compress.stages.settings import Distil, Finetune
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retrieval.compress.data.tokens import Ids
-from retrieval.compress.recipe import CanonicalCorrelation
+from retrieval.compress.start.settings import CanonicalCorrelation
 from retrieval.language.tokenizer import Tokenizer
 
 # The product of two sparse matrices goes through a format that torch calls beta.

@@ -1,0 +1,1 @@
+"""Taking units (heads, neurons, channels, layers, widths) out of a model for good."""
