@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from retrieval.models.low_rank import LowRankEmbedding, initialise, make_embedding
 from retrieval.models.transformer import make_blocks
 from retrieval.spec.model import TextTower
 from retrieval.spec.text import TextSpec
@@ -22,7 +23,7 @@ class TextTransformer(nn.Module):
         self.spec = spec
         self.end_id = tokens.end_id
         self.context_length = tokens.context_length
-        self.token_embedding = nn.Embedding(tokens.vocabulary_size, width)
+        self.token_embedding = make_embedding(tokens.vocabulary_size, width, spec.embedding_rank)
         self.position_embedding = nn.Parameter(torch.empty(tokens.context_length, width))
         self.dropout = nn.Dropout(0.0)
         self.blocks = make_blocks(spec.blocks, causal=spec.causal)
@@ -32,11 +33,17 @@ class TextTransformer(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        nn.init.normal_(self.token_embedding.weight, std=0.02)
+        initialise(self.token_embedding, std=0.02)
         nn.init.normal_(self.position_embedding, std=0.01)
         nn.init.normal_(self.projection.weight, std=self.projection.in_features**-0.5)
         if self.bag_projection is not None:
             nn.init.zeros_(self.projection.weight)
+
+    @property
+    def token_table(self) -> nn.Embedding:
+        """What is stored for each token: the embedding itself, or its first factor."""
+        embedding = self.token_embedding
+        return embedding.table if isinstance(embedding, LowRankEmbedding) else embedding
 
     def forward(self, ids: Tensor) -> Tensor:
         """``(batch, length)`` integer ids to ``(batch, embedding_dim)``.

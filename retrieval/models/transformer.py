@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from retrieval.spec.model import Transformer
+from retrieval.models.low_rank import Linear, initialise, make_linear
+from retrieval.spec.model import LinearName, Ranks, Transformer
 
 # Finite on purpose: palettising a mask of -inf gives NaN on Core ML.
 MASKED = -1e4
@@ -29,19 +30,22 @@ class Attention(nn.Module):
         heads: Number of heads; ``heads * head_dim`` may be smaller than ``width``.
         head_dim: Size of one head.
         causal: Whether a position sees only itself and what is before it.
+        ranks: Which of the projections are stored as two factors.
     """
 
-    def __init__(self, width: int, heads: int, head_dim: int, *, causal: bool) -> None:
+    def __init__(
+        self, width: int, heads: int, head_dim: int, *, causal: bool, ranks: Ranks
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.head_dim = head_dim
         self.causal = causal
         self.fused = True
         inner = heads * head_dim
-        self.query = nn.Linear(width, inner)
-        self.key = nn.Linear(width, inner)
-        self.value = nn.Linear(width, inner)
-        self.output = nn.Linear(inner, width)
+        self.query = make_linear(width, inner, ranks.query)
+        self.key = make_linear(width, inner, ranks.key)
+        self.value = make_linear(width, inner, ranks.value)
+        self.output = make_linear(inner, width, ranks.output)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, length, width)`` to the same shape."""
@@ -80,15 +84,16 @@ class Block(nn.Module):
         *,
         activation: str,
         causal: bool,
+        ranks: Ranks,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = Attention(width, heads, head_dim, causal=causal)
+        self.attention = Attention(width, heads, head_dim, causal=causal, ranks=ranks)
         self.mlp_norm = nn.LayerNorm(width)
-        self.up = nn.Linear(width, neurons)
+        self.up = make_linear(width, neurons, ranks.up)
         self.activation = QuickGELU() if activation == "quick_gelu" else nn.GELU()
-        self.down = nn.Linear(neurons, width)
+        self.down = make_linear(neurons, width, ranks.down)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -97,6 +102,19 @@ class Block(nn.Module):
         added: Tensor = self.dropout(self.down(self.activation(self.up(self.mlp_norm(x)))))
         return x + added
 
+    @property
+    def linears(self) -> dict[LinearName, Linear]:
+        """The six linear maps by the names that `Ranks` gives them, in the order of use."""
+        attention = self.attention
+        return {
+            "query": attention.query,
+            "key": attention.key,
+            "value": attention.value,
+            "output": attention.output,
+            "up": self.up,
+            "down": self.down,
+        }
+
 
 def make_blocks(spec: Transformer, *, causal: bool) -> nn.Sequential:
     """The blocks of one tower, initialised as GPT-2 and CLIP do: the deeper, the gentler."""
@@ -104,18 +122,18 @@ def make_blocks(spec: Transformer, *, causal: bool) -> nn.Sequential:
         *(
             Block(
                 spec.width, heads, spec.head_dim, neurons,
-                activation=spec.activation, causal=causal,
+                activation=spec.activation, causal=causal, ranks=ranks,
             )
-            for heads, neurons in zip(spec.heads, spec.neurons, strict=True)
+            for heads, neurons, ranks in zip(
+                spec.heads, spec.neurons, spec.ranks_of_layers, strict=True
+            )
         )
     )  # fmt: skip
     residual_std = spec.width**-0.5 * (2 * len(blocks)) ** -0.5
-    for name, parameter in blocks.named_parameters():
-        if name.endswith("bias"):
-            nn.init.zeros_(parameter)
-        elif "norm" not in name:
-            residual = "output" in name or "down" in name
-            nn.init.normal_(parameter, std=residual_std if residual else spec.width**-0.5)
+    for block in blocks:
+        for name, linear in block.linears.items():
+            residual = name in ("output", "down")
+            initialise(linear, residual_std if residual else spec.width**-0.5)
     return blocks
 
 

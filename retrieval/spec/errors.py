@@ -26,6 +26,10 @@ class BundleError(LeanclipError):
     """A bundle folder is missing, damaged, tampered with or of a newer format."""
 
 
+class SurgeryError(LeanclipError):
+    """Parts that are to be removed, scaled or factorised do not exist or cannot go."""
+
+
 class CatalogError(LeanclipError):
     """The catalog or its vectors are damaged, locked or belong to another model."""
 

@@ -11,6 +11,20 @@ from retrieval.spec.text import TextSpec
 CHECKPOINT_FORMAT: Final = 1
 
 Width = Annotated[int, Field(ge=8, le=8192, multiple_of=8)]
+Channels = Annotated[int, Field(ge=1)]
+
+LinearName = Literal["query", "key", "value", "output", "up", "down"]
+
+
+class Ranks(Spec):
+    """Ranks of one layer's linear maps that are stored as two factors; None: whole."""
+
+    query: Width | None = None
+    key: Width | None = None
+    value: Width | None = None
+    output: Width | None = None
+    up: Width | None = None
+    down: Width | None = None
 
 
 class Transformer(Spec):
@@ -28,6 +42,9 @@ class Transformer(Spec):
     neurons: Annotated[tuple[Width, ...], Field(min_length=1)]
     """Feed-forward neurons of each layer."""
     activation: Literal["gelu", "quick_gelu"] = "gelu"
+    ranks: tuple[Ranks, ...] = ()
+    """Ranks of each layer; none listed: every matrix is whole. With ``layers`` in a recipe,
+    one entry is enough: ``{layers: 4, ranks: {up: 64, down: 64}}``."""
 
     @model_validator(mode="before")
     @classmethod
@@ -43,6 +60,8 @@ class Transformer(Spec):
         for key, default in defaults.items():
             value = values.get(key, default)
             values[key] = [value] * layers if isinstance(value, int) else value
+        if isinstance(values.get("ranks"), dict | Ranks):
+            values["ranks"] = [values["ranks"]] * layers
         return values
 
     @model_validator(mode="after")
@@ -51,7 +70,14 @@ class Transformer(Spec):
             raise ValueError(
                 f"heads lists {len(self.heads)} layers and neurons {len(self.neurons)}"
             )
+        if self.ranks and len(self.ranks) != len(self.heads):
+            raise ValueError(f"heads lists {len(self.heads)} layers and ranks {len(self.ranks)}")
         return self
+
+    @property
+    def ranks_of_layers(self) -> tuple[Ranks, ...]:
+        """Ranks of every layer, listed or not."""
+        return self.ranks or (Ranks(),) * len(self.heads)
 
 
 class TimmBackbone(Spec):
@@ -60,6 +86,10 @@ class TimmBackbone(Spec):
     name: str
     options: dict[str, Any] = {}
     """Keyword arguments for ``timm.create_model``, such as ``pad_type: same``."""
+    widths: dict[str, tuple[Channels, Channels]] = {}
+    """Modules that pruning made narrower, by name: channels that go in and come out. A module
+    that keeps channels apart, such as a batch norm or a depthwise convolution, has as many of
+    both."""
 
 
 class TimmTower(Spec):
@@ -84,6 +114,8 @@ class TextTower(Spec):
 
     kind: Literal["transformer"] = "transformer"
     blocks: Transformer
+    embedding_rank: Width | None = None
+    """Store the token embedding as vocabulary x rank and rank x width; None: whole."""
     causal: bool = True
     """Whether a token sees only itself and what is before it, as in CLIP. Some models
     (MobileCLIP) see the whole sentence, padding included."""
