@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from retrieval.spec.base import Spec
 from retrieval.spec.preprocessing import Preprocessing
+from retrieval.spec.quantisation import Quantisation
 from retrieval.spec.text import TextSpec
 
 CHECKPOINT_FORMAT: Final = 1
@@ -146,3 +147,5 @@ class ModelConfig(Spec):
     text: TextTower
     preprocessing: Preprocessing
     tokens: TextSpec
+    quantisation: Quantisation | None = None
+    """Grids that the weights were trained on; None: plain floating point."""
