@@ -10,6 +10,8 @@ from retrieval.spec.bundle import MANIFEST, read_bundle
 from retrieval.spec.errors import CheckpointError
 
 _WEIGHTS = "model.safetensors"
+_PACKED = "leanclip"
+"""The entry of the metadata that describes packed tensors."""
 _LARGEST_HEADER = 100_000_000
 """The limit that safetensors itself sets, in bytes."""
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -21,9 +23,11 @@ class ModelSize:
     """How large a model is."""
 
     parameters: int | None
-    """None when the bundle does not say; then it was made by an older leanclip."""
+    """Zeros included. None when the bundle does not say; then it was made by an older leanclip."""
     bytes: int
     """Both towers as they lie on disk; for a bundle, the smallest ONNX file of each."""
+    nonzeros: int | None = None
+    """Parameters that are not zero; None when they were not counted, as in a plain file."""
 
     @property
     def megabytes(self) -> float:
@@ -48,21 +52,26 @@ def measure_size(folder: Path) -> ModelSize:
     weights = folder / _WEIGHTS
     if not weights.is_file():
         raise CheckpointError(f"{folder} is neither a bundle nor a checkpoint")
-    return ModelSize(_count_parameters(weights), weights.stat().st_size)
+    parameters, nonzeros = _count_parameters(weights)
+    return ModelSize(parameters, weights.stat().st_size, nonzeros)
 
 
-def _count_parameters(weights: Path) -> int:
-    """Sum over the header of a safetensors file: 8 bytes of length, then JSON."""
+def _count_parameters(weights: Path) -> tuple[int, int | None]:
+    """Sums over the header of a safetensors file: 8 bytes of length, then JSON.
+
+    The header of a file with packed tensors says of each what it unpacks to.
+    """
     try:
         with weights.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
             if length > _LARGEST_HEADER:
                 raise ValueError(f"a header of {length} bytes")
             header = json.loads(stream.read(length))
-        return sum(
-            math.prod(tensor["shape"])
-            for name, tensor in header.items()
-            if name != "__metadata__" and not name.endswith(_STATISTICS)
-        )
+        metadata = header.pop("__metadata__", {})
+        packed = _PACKED in metadata
+        tensors = json.loads(metadata[_PACKED])["tensors"] if packed else header
+        counted = [one for name, one in tensors.items() if not name.endswith(_STATISTICS)]
+        parameters = sum(math.prod(tensor["shape"]) for tensor in counted)
+        return parameters, sum(tensor["nonzeros"] for tensor in counted) if packed else None
     except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{weights} is damaged ({error}); copy or train it again") from error

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
+from retrieval.models.sparse.file import pack_weights, read_weights
+from retrieval.models.sparse.storage import Storage
 from retrieval.spec.errors import BundleError, CheckpointError
 from retrieval.spec.files import replacing_folder, sha256_file, sha256_json, write_json
 from retrieval.spec.model import CHECKPOINT_FORMAT, ModelConfig
@@ -54,6 +53,7 @@ def save_checkpoint(
     *,
     metrics: Mapping[str, Any] | None = None,
     recipe: str | None = None,
+    storage: Storage | None = None,
     half: bool = False,
 ) -> None:
     """Write a checkpoint folder, whole or not at all.
@@ -64,13 +64,18 @@ def save_checkpoint(
         tokenizer: Its vocabulary is stored beside the weights.
         metrics: JSON-compatible figures, for people and for tables.
         recipe: Text of the recipe that made the model.
-        half: Store floating-point weights as float16, at half the bytes.
+        storage: How the weights lie on disk; by default dense float32.
+        half: Short for ``Storage(values="fp16")``.
+
+    Raises:
+        CheckpointError: A weight is not finite in the type that it would be stored as.
     """
+    storage = storage or Storage(values="fp16" if half else "fp32")
     with replacing_folder(folder) as temporary:
         tokens = tokenizer.save(temporary)
         config = model.config.model_copy(update={"tokens": tokens})
         (temporary / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", "utf-8")
-        (temporary / WEIGHTS).write_bytes(save(_stored_weights(model, half)))
+        (temporary / WEIGHTS).write_bytes(pack_weights(model.state_dict(), storage))
         write_json(temporary / METRICS, dict(metrics or {}))
         if recipe is not None:
             (temporary / RECIPE).write_text(recipe, "utf-8")
@@ -152,10 +157,7 @@ def fingerprint(config: ModelConfig, weights_sha256: str) -> str:
 
 
 def _load_weights(model: DualEncoder, path: Path) -> None:
-    try:
-        weights = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    weights = read_weights(path)
     wanted = model.state_dict()
     for name in sorted(wanted.keys() | weights.keys()):
         if name not in weights or name not in wanted:
@@ -177,15 +179,6 @@ def _format_of(text: str) -> int:
         return 0
     found = value.get("format") if isinstance(value, dict) else None
     return found if isinstance(found, int) else 0
-
-
-def _stored_weights(model: DualEncoder, half: bool) -> dict[str, torch.Tensor]:
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
-    }
-    if half:
-        state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
-    return state
 
 
 def _read_metrics(path: Path) -> dict[str, Any]:
