@@ -41,6 +41,11 @@ class Member:
             0, owner[own], by_index[own]
         )
 
+    def staying(self, kept: Tensor) -> Tensor:
+        """Indices along ``dim`` that stay with the units ``kept``; int64, ascending."""
+        owner = self.owner.to(kept.device)
+        return ((owner < 0) | torch.isin(owner, kept)).nonzero().flatten()
+
     def spread(self, of_units: Tensor) -> Tensor:
         """A value for each unit as a tensor that broadcasts over the parameter; 1 elsewhere."""
         if self.dim is None:
@@ -60,8 +65,9 @@ class Gate:
     Attributes:
         module: Its input or output is multiplied.
         side: Which of both.
-        owner: Unit of each feature (last dimension of ``(batch, length, features)``, second
-            of ``(batch, features, height, width)``), as in `Member`.
+        owner: Unit of each feature, as in `Member`. Features are the last dimension of what
+            a linear takes and gives and of ``(batch, length, features)``, otherwise the
+            second of ``(batch, features, height, width)``.
     """
 
     module: nn.Module
@@ -121,4 +127,4 @@ class Group:
     def silence(self, keep: Tensor) -> None:
         """Zero the units that ``keep``, boolean ``(units,)``, leaves out; in place."""
         for member in self.silencers:
-            member.parameter.mul_(member.spread(keep.to(member.parameter.dtype)))
+            member.parameter.mul_(member.spread(keep.to(member.parameter)))
