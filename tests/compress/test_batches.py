@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 
 from retrieval.compress.data.order import batches_by_length, item_seed, shuffled_batches
-from retrieval.compress.data.photos import PhotoViews, may_mirror
+from retrieval.compress.data.photos import PhotoViews
 from retrieval.compress.data.tokens import hide_tokens, token_lengths, trimmed
-from retrieval.compress.data.views import random_view
+from retrieval.compress.data.views import may_mirror, random_view
 from retrieval.compress.training import Augmentation
 from retrieval.spec.errors import PhotoError
 from retrieval.spec.model import TextTower

@@ -1,6 +1,5 @@
 """Photos as batches of pixels, decoded by worker processes beside the training step."""
 
-import re
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from retrieval.compress.data.order import Batches, item_seed
-from retrieval.compress.data.views import random_view
+from retrieval.compress.data.store import PixelStore
+from retrieval.compress.data.views import View, ViewRules, draw_view, photo_size, show_view
 from retrieval.compress.training import Augmentation
 from retrieval.spec.errors import PhotoError
 from retrieval.spec.preprocessing import Preprocessing
@@ -21,16 +23,23 @@ from retrieval.vision.preprocess import load_pixels
 
 _Loaded = Tensor | PhotoError
 
-_SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)
-
-
-def may_mirror(captions: Sequence[str]) -> bool:
-    """Whether flipping left to right keeps the captions true."""
-    return not any(_SIDES.search(caption) for caption in captions)
+StoredViews = NDArray[np.float64]
+"""Fields of a `View` in their order, ``(photos, views, fields)``."""
 
 
 class PhotoViews(Dataset[_Loaded]):
-    """Random views of photos; items are asked for as ``(epoch, index)``."""
+    """Random views of photos; items are asked for as ``(epoch, index)``.
+
+    Args:
+        photos: Files.
+        spec: What the model in training takes.
+        augmentation: How far views may go, and their side.
+        seed: Seeds the views.
+        mirror: Whether each photo may be flipped left to right; all may by default.
+        stored: Views whose teacher embeddings are known; of each photo one is shown an
+            epoch, in turns. None draws a new view every time.
+        store: Photos that are decoded already.
+    """
 
     def __init__(
         self,
@@ -40,37 +49,72 @@ class PhotoViews(Dataset[_Loaded]):
         *,
         seed: int,
         mirror: Sequence[bool] | None = None,
+        stored: StoredViews | None = None,
+        store: PixelStore | None = None,
     ) -> None:
         self.photos = photos
         self.spec = spec
         self.augmentation = augmentation
         self.seed = seed
         self.mirror = mirror
+        self.stored = stored
+        self.store = store
+        self.rules = ViewRules.of(spec, augmentation)
 
     def __len__(self) -> int:
         return len(self.photos)
 
+    @property
+    def side(self) -> int:
+        """Height and width of the views."""
+        return self.augmentation.size or self.spec.size
+
+    def rows(self, epoch: int, indices: Sequence[int]) -> list[int]:
+        """Rows of the teacher's embeddings that belong to what an epoch shows.
+
+        Without stored views a photo has one row, its index. With ``K`` of them it has the
+        rows ``index * K`` to ``index * K + K - 1``, one for each view.
+        """
+        if self.stored is None:
+            return list(indices)
+        return [index * self.stored.shape[1] + self._turn(epoch, index) for index in indices]
+
     def __getitem__(self, key: tuple[int, int]) -> _Loaded:
         epoch, index = key
-        spec = self.spec
         try:
-            photo = open_photo(
-                self.photos[index],
-                # The margin that is decoded above this leaves room for crops without blur.
-                target=self.augmentation.size or spec.size,
-                exif_orientation=spec.exif_orientation,
-                fill=spec.fill,
-            )
+            photo = self._open(self.photos[index])
         except PhotoError as error:
             return error
-        mirror = self.mirror is None or self.mirror[index]
-        seed = item_seed(self.seed, epoch, index)
-        return torch.from_numpy(random_view(photo, spec, self.augmentation, seed, mirror))
+        if self.stored is not None:
+            view = View(*self.stored[index, self._turn(epoch, index)])
+        else:
+            mirror = self.mirror is None or self.mirror[index]
+            seed = item_seed(self.seed, epoch, index)
+            view = draw_view(photo_size(photo), self.rules, seed, mirror)
+        return torch.from_numpy(show_view(photo, view, self.side, self.spec.interpolation))
 
     def batches(self, order: Batches, epoch: int, workers: int) -> Iterator[Tensor]:
         """uint8 ``(batch, 3, size, size)`` for each list of indices in ``order``."""
         keys = [[(epoch, index) for index in batch] for batch in order]
         return _loaded(self, workers, batch_sampler=keys)
+
+    def _open(self, photo: Path) -> Image.Image:
+        if self.store is not None:
+            return self.store.open(photo)
+        spec = self.spec
+        return open_photo(
+            photo,
+            # The margin that is decoded above this leaves room for crops without blur.
+            target=self.side,
+            exif_orientation=spec.exif_orientation,
+            fill=spec.fill,
+        )
+
+    def _turn(self, epoch: int, index: int) -> int:
+        """Which stored view an epoch shows; photos begin at different ones."""
+        assert self.stored is not None
+        views = self.stored.shape[1]
+        return (epoch + item_seed(self.seed, 0, index)) % views
 
 
 class WholePhotos(Dataset[_Loaded]):
