@@ -4,10 +4,14 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from retrieval.compress.importance.ablation import Ablation
+from retrieval.compress.importance.l0 import L0
 from retrieval.compress.importance.magnitude import Magnitude
+from retrieval.compress.importance.moebert import MoEBERT
 from retrieval.compress.importance.movement import Movement
 from retrieval.compress.importance.pins import Pins
 from retrieval.compress.importance.platon import Platon
+from retrieval.compress.importance.random import Random
 from retrieval.compress.importance.taylor import Taylor
 
 
@@ -21,7 +25,11 @@ AnyCriterion = Annotated[
     | Taylor
     | Movement
     | Platon
-    | Pins,
+    | Pins
+    | MoEBERT
+    | Ablation
+    | L0
+    | Random,
     Field(discriminator="criterion"),
     BeforeValidator(_named),
 ]  # fmt: skip

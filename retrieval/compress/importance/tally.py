@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
+from torch.nn import functional
 
 from retrieval.compress.importance.importance import Importance
 from retrieval.models.surgery.units import Group
@@ -48,14 +49,23 @@ class Tally:
 
 
 class Tallied(Importance):
-    """An importance that averages values over steps; a subclass adds them in its hooks."""
+    """An importance that averages values over steps; a subclass adds them in its hooks.
 
-    def __init__(self, groups: Sequence[Group]) -> None:
+    Args:
+        groups: The units to score.
+        normalise: Divide the scores of each group by their L2 norm.
+    """
+
+    def __init__(self, groups: Sequence[Group], *, normalise: bool = False) -> None:
         super().__init__(groups)
         self.tally = Tally()
+        self.normalise = normalise
 
     def scores(self) -> dict[str, Tensor]:
-        return self.tally.mean()
+        means = self.tally.mean()
+        if not self.normalise:
+            return means
+        return {name: functional.normalize(value, dim=0) for name, value in means.items()}
 
     def state_dict(self) -> dict[str, Any]:
         return self.tally.state_dict()

@@ -65,7 +65,9 @@ def step(net: Net, one: Importance, x: Tensor, target: Tensor, rate: float = 0.1
 
 
 def start(criterion: Criterion, net: nn.Module, *groups: Group) -> Importance:
-    return criterion.start(context(net, *groups))
+    return criterion.start(
+        context(net, *groups, evaluate=lambda: sum(one.sum().item() for one in net.parameters()))
+    )
 
 
 class Plain:

@@ -10,7 +10,17 @@ from retrieval.compress.importance.registry import AnyCriterion
 from tests.compress.importance.by_hand import TARGET, Net, X, as_tensor, neurons, start, step
 
 READER: TypeAdapter[Criterion] = TypeAdapter(AnyCriterion)
-NAMES = ["magnitude", "taylor", "movement", "platon", "pins"]
+NAMES = [
+    "magnitude",
+    "taylor",
+    "movement",
+    "platon",
+    "pins",
+    "moebert",
+    "ablation",
+    "l0",
+    "random",
+]
 
 
 def test_a_name_alone_stands_for_its_defaults() -> None:
