@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from retrieval.compress.data.photos import may_mirror
+from retrieval.compress.data.views import may_mirror
 from retrieval.compress.recipe import Data
 from retrieval.compress.teacher import Captioned, Teacher, read_captioned
 from retrieval.spec.errors import RecipeError

@@ -13,6 +13,7 @@ from torch import Tensor
 from retrieval.compress.cache.build import build_cache
 from retrieval.compress.cache.cache import TeacherCache
 from retrieval.compress.cache.corpus import Corpus
+from retrieval.compress.data.views import ViewRules
 from retrieval.compress.recipe import OPEN_CLIP
 from retrieval.compress.reporter import Reporter
 from retrieval.corpora.pairs import flatten_captions, read_pairs
@@ -110,10 +111,19 @@ class Teacher:
             texts=self._stack([cache.text_embeddings() for cache in caches]),
         )
 
+    def views(self, source: Path, count: int, rules: ViewRules) -> TeacherCache:
+        """The cache of ``count`` random views of each photo of a folder or of captioned photos.
+
+        Views by other rules lie in a cache of their own.
+        """
+        corpus = Corpus.open(source).views(count, rules)
+        name = f"{_name(source)}-views-{sha256_json(rules.model_dump(mode='json'))[:8]}"
+        return self._build(source, corpus, name)
+
     def _cache(self, source: Path) -> TeacherCache:
-        # Two files of one name in different folders are different corpora.
-        name = f"{source.stem}-{sha256_json(str(source.absolute()))[:8]}"
-        corpus = Corpus.open(source)
+        return self._build(source, Corpus.open(source), _name(source))
+
+    def _build(self, source: Path, corpus: Corpus, name: str) -> TeacherCache:
         self.reporter.begin(f"teacher cache of {source}", len(corpus.rows))
         return build_cache(
             self.encoder,
@@ -126,6 +136,11 @@ class Teacher:
         if not parts:
             return torch.empty(0, self.encoder.dim, dtype=torch.float16)
         return torch.from_numpy(np.concatenate(parts))
+
+
+def _name(source: Path) -> str:
+    # Two files of one name in different folders are different corpora.
+    return f"{source.stem}-{sha256_json(str(source.absolute()))[:8]}"
 
 
 def read_captioned(files: Sequence[Path]) -> Captioned:

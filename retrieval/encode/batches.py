@@ -2,22 +2,25 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from retrieval.encode.protocol import Embeddings, Encoder, Pixels
+from retrieval.encode.protocol import Embeddings, Encoder
 from retrieval.spec.errors import EvaluationError, PhotoError
-from retrieval.spec.preprocessing import Preprocessing
 from retrieval.vision.preprocess import load_pixels
 
 BATCH_SIZE = 32
 _BATCHES_AHEAD = 2
 """Batches of photos that are decoded while the encoder works."""
+
+_Item = TypeVar("_Item")
+_Loaded = TypeVar("_Loaded")
 
 Advance = Callable[[int], None]
 """Called with the number of photos or sentences that were just finished."""
@@ -50,13 +53,19 @@ def encode_photos(
     rows: list[Embeddings] = []
     indices: list[int] = []
     unreadable: dict[int, str] = {}
-    decoded = enumerate(_decoded(photos, encoder.preprocessing, batch_size * _BATCHES_AHEAD))
+    decoded = enumerate(
+        loaded_ahead(
+            photos,
+            lambda path: load_pixels(path, encoder.preprocessing),
+            batch_size * _BATCHES_AHEAD,
+        )
+    )
     while batch := list(islice(decoded, batch_size)):
         pixels = [one for _, one in batch if not isinstance(one, PhotoError)]
         indices += [index for index, one in batch if not isinstance(one, PhotoError)]
         unreadable |= {index: str(one) for index, one in batch if isinstance(one, PhotoError)}
         if pixels:
-            rows.append(_finite(encoder, encoder.encode_pixels(np.stack(pixels))))
+            rows.append(finite(encoder, encoder.encode_pixels(np.stack(pixels))))
         if advance is not None:
             advance(len(batch))
     return EncodedPhotos(_joined(rows, encoder), indices, unreadable)
@@ -77,35 +86,45 @@ def encode_sentences(
     rows: list[Embeddings] = []
     for start in range(0, len(sentences), batch_size):
         batch = sentences[start : start + batch_size]
-        rows.append(_finite(encoder, encoder.encode_sentences(batch)))
+        rows.append(finite(encoder, encoder.encode_sentences(batch)))
         if advance is not None:
             advance(len(batch))
     return _joined(rows, encoder)
 
 
-def _decoded(
-    photos: Sequence[Path], preprocessing: Preprocessing, ahead: int
-) -> Iterator[Pixels | PhotoError]:
-    def load(path: Path) -> Pixels | PhotoError:
+def loaded_ahead(
+    items: Iterable[_Item], load: Callable[[_Item], _Loaded], ahead: int
+) -> Iterator[_Loaded | PhotoError]:
+    """What ``load`` gives or the `PhotoError` that it raises, in order.
+
+    Threads load up to ``ahead`` items while earlier ones are used.
+    """
+
+    def attempt(item: _Item) -> _Loaded | PhotoError:
         try:
-            return load_pixels(path, preprocessing)
+            return load(item)
         except PhotoError as error:
             return error
 
-    remaining = iter(photos)
+    remaining = iter(items)
     pool = ThreadPoolExecutor(max_workers=os.cpu_count())
-    waiting: deque[Future[Pixels | PhotoError]] = deque()
+    waiting: deque[Future[_Loaded | PhotoError]] = deque()
     try:
-        waiting.extend(pool.submit(load, path) for path in islice(remaining, ahead))
+        waiting.extend(pool.submit(attempt, item) for item in islice(remaining, ahead))
         while waiting:
             done = waiting.popleft().result()
-            waiting.extend(pool.submit(load, path) for path in islice(remaining, 1))
+            waiting.extend(pool.submit(attempt, item) for item in islice(remaining, 1))
             yield done
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _finite(encoder: Encoder, embeddings: Embeddings) -> Embeddings:
+def finite(encoder: Encoder, embeddings: Embeddings) -> Embeddings:
+    """The same embeddings.
+
+    Raises:
+        EvaluationError: One holds NaN or an infinite number.
+    """
     if not np.isfinite(embeddings).all():
         raise EvaluationError(
             f"{encoder.name} returned embeddings that are not finite; "

@@ -1,8 +1,9 @@
 """Embeds a corpus shard by shard, using again whatever earlier runs left."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +24,9 @@ from retrieval.compress.cache.manifest import (
     refuse_other,
     write_manifest,
 )
-from retrieval.compress.cache.plan import PhotoKey, PlannedShard, plan_shards
+from retrieval.compress.cache.plan import PhotoItem, PlannedShard, plan_shards
 from retrieval.compress.cache.store import VectorStore
+from retrieval.compress.cache.views import encode_views
 from retrieval.encode.batches import BATCH_SIZE, encode_photos, encode_sentences
 from retrieval.encode.protocol import Encoder
 from retrieval.spec.errors import CorpusError, PhotoError
@@ -70,7 +72,7 @@ def build_cache(
         CorpusError: None of the photos can be decoded.
         EvaluationError: The teacher returned numbers that are not finite.
     """
-    manifest = manifest_for(encoder, corpus.kind)
+    manifest = manifest_for(encoder, corpus.kind, corpus.rules)
     build = _Build(encoder, folder, manifest, batch_size, progress)
     planned = plan_shards(corpus, shard_size)
     return build.run(planned)
@@ -135,19 +137,28 @@ class _Build:
                 self._write(shard, wanted)
                 self.store.add_shard(shard)
 
-    def _embed_photos(self, photos: list[PhotoKey]) -> None:
-        missing = [photo for photo in photos if not self.store.has_photo(photo)]
-        self._advance(len(photos) - len(missing))
+    def _embed_photos(self, items: list[PhotoItem]) -> None:
+        missing = [item for item in items if not self.store.has_photo(item)]
+        self._advance(len(items) - len(missing))
+        rules = self.manifest.views
+        if rules is not None:
+            seen = encode_views(
+                self.encoder, missing, rules, batch_size=self.batch_size, advance=self._advance
+            )
+            self.store.add_photos(seen.items, seen.embeddings.astype(np.float16), seen.views)
+            self.store.add_unreadable(seen.unreadable)
+            self.computed += len(seen.items)
+            return
         encoded = encode_photos(
             self.encoder,
-            [Path(photo.path) for photo in missing],
+            [Path(item.photo.path) for item in missing],
             batch_size=self.batch_size,
             advance=self._advance,
         )
         found = [missing[index] for index in encoded.indices]
         self.store.add_photos(found, encoded.embeddings.astype(np.float16))
         self.store.add_unreadable(
-            {missing[index]: reason for index, reason in encoded.unreadable.items()}
+            {missing[index].photo: reason for index, reason in encoded.unreadable.items()}
         )
         self.computed += len(found)
 
@@ -161,30 +172,24 @@ class _Build:
         self.computed += len(missing)
 
     def _write(self, shard: Shard, wanted: PlannedShard) -> None:
-        rows = [row for row in wanted.rows if row.photo not in self.store.unreadable]
+        unreadable = self.store.unreadable
+        rows = [row for row in wanted.rows if not row.photo or row.photo.photo not in unreadable]
         photos = [row.photo for row in rows if row.photo is not None]
         sentences = [row.sentence for row in rows if row.sentence is not None]
         images = texts = None
-        columns: dict[str, Sequence[str] | Sequence[int]] = {}
+        columns: dict[str, list[Any]] = {}
         if self.manifest.kind != "sentences":
             images = self.store.photo_vectors(photos, self.manifest.dim)
-            columns |= {
-                "image_path": [photo.path for photo in photos],
-                "photo_bytes": [photo.bytes for photo in photos],
-                "photo_mtime_ns": [photo.mtime_ns for photo in photos],
-                "photo_sha256": self.store.photo_hashes(photos),
-            }
-        if self.manifest.kind != "photos":
+            columns |= self.store.photo_columns(photos)
+        if self.manifest.kind in ("sentences", "pairs"):
             texts = self.store.sentence_vectors(sentences, self.manifest.dim)
             columns["caption"] = sentences
-        unreadable = [
-            [*photo, self.store.unreadable[photo]]
-            for photo in wanted.photos
-            if photo in self.store.unreadable
-        ]
-        write_shard(
-            shard, images, texts, columns, {"rows": wanted.digest, "unreadable": unreadable}
-        )
+        skipped = dict.fromkeys(item.photo for item in wanted.photos if item.photo in unreadable)
+        note = {
+            "rows": wanted.digest,
+            "unreadable": [[*photo, unreadable[photo]] for photo in skipped],
+        }
+        write_shard(shard, images, texts, columns, note)
 
     def _publish(self, planned: list[PlannedShard]) -> None:
         shards = [Shard(self.unfinished, wanted.label) for wanted in planned]

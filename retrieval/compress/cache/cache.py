@@ -17,6 +17,7 @@ from retrieval.compress.cache.layout import (
     read_shard,
 )
 from retrieval.compress.cache.manifest import CacheManifest, read_manifest
+from retrieval.compress.cache.store import read_views
 from retrieval.spec.errors import CacheError
 
 
@@ -39,6 +40,7 @@ class TeacherCache:
     Row ``i`` of `image_embeddings` belongs to ``photos[i]``, each photo once; row ``j`` of
     `text_embeddings` belongs to ``sentences[j]``, in the order of the corpus. In a cache of
     pairs, ``photo_of_sentence[j]`` is the index of the photo that sentence ``j`` describes.
+    A cache of views has several rows for each photo: `views` and `view_embeddings`.
 
     Use `open` for a folder on disk and `build.build_cache` to make one.
     """
@@ -111,12 +113,19 @@ class TeacherCache:
     def unreadable(self) -> list[tuple[Path, str]]:
         """Photos that were left out because they could not be decoded, and why."""
         notes = [read_note(shard).get("unreadable", []) for shard in self._shards]
-        return [(Path(path), reason) for note in notes for path, _, _, reason in note]
+        # Shards may cut the views of one photo apart.
+        reasons = {path: reason for note in notes for path, _, _, reason in note}
+        return [(Path(path), reason) for path, reason in reasons.items()]
 
     @property
     def has_photos(self) -> bool:
         """Whether there are embeddings of photos."""
         return self._contents[0].images is not None
+
+    @property
+    def has_views(self) -> bool:
+        """Whether the embeddings of photos are of views of them."""
+        return read_views(self._contents[0].columns) is not None
 
     @property
     def has_sentences(self) -> bool:
@@ -127,11 +136,33 @@ class TeacherCache:
         """Embeddings of `photos`, float16 ``(len(photos), dim)``; mapped where possible.
 
         Raises:
-            CacheError: The cache holds only sentences.
+            CacheError: The cache holds only sentences, or views of photos.
         """
+        if self.has_views:
+            raise CacheError(f"{self.folder} holds views, not whole photos")
         vectors = self._joined([content.images for content in self._contents], "photos")
         rows = list(self._first_row_of_photo.values())
         return vectors if len(rows) == len(vectors) else vectors[rows]
+
+    def view_embeddings(self) -> Vectors:
+        """Embeddings of `views`, float16 ``(len(photos) * views, dim)``, grouped by photo.
+
+        Raises:
+            CacheError: The cache holds whole photos or sentences.
+        """
+        self._refuse_whole()
+        return self._joined([content.images for content in self._contents], "photos")
+
+    def views(self) -> NDArray[np.float64]:
+        """What the teacher saw of `photos`: fields of `View`, ``(len(photos), views, fields)``.
+
+        Raises:
+            CacheError: The cache holds whole photos or sentences.
+        """
+        self._refuse_whole()
+        rows = [view for content in self._contents for view in read_views(content.columns) or []]
+        fields = np.array(rows, np.float64)
+        return fields.reshape(len(self._first_row_of_photo), -1, fields.shape[1])
 
     def text_embeddings(self) -> Vectors:
         """Embeddings of `sentences`, float16 ``(len(sentences), dim)``; mapped where possible.
@@ -140,6 +171,10 @@ class TeacherCache:
             CacheError: The cache holds only photos.
         """
         return self._joined([content.texts for content in self._contents], "sentences")
+
+    def _refuse_whole(self) -> None:
+        if not self.has_views:
+            raise CacheError(f"{self.folder} holds no views of photos")
 
     @cached_property
     def _contents(self) -> list[ShardContent]:

@@ -5,18 +5,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
+from retrieval.compress.data.views import ViewRules, may_mirror
 from retrieval.corpora.pairs import CaptionedPhoto, is_pairs_name, read_pairs
 from retrieval.corpora.photos import find_photos
 from retrieval.corpora.sentences import read_sentences
 
-Kind = Literal["photos", "sentences", "pairs"]
+Kind = Literal["photos", "sentences", "pairs", "views"]
+
+
+class Numbered(NamedTuple):
+    """One of several random views of a photo."""
+
+    number: int
+    may_mirror: bool
 
 
 class Row(NamedTuple):
-    """One row of a cache; at least one of the two is there."""
+    """One row of a cache; photo or sentence is there."""
 
     photo: Path | None
     sentence: str | None
+    view: Numbered | None = None
+    """Which view of the photo, where it is not embedded whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,8 @@ class Corpus:
 
     kind: Kind
     rows: Sequence[Row]
+    rules: ViewRules | None = None
+    """How far views may go, in a corpus of views."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -56,3 +68,19 @@ class Corpus:
             "pairs",
             [Row(pair.image.absolute(), caption) for pair in pairs for caption in pair.captions],
         )
+
+    def views(self, count: int, rules: ViewRules) -> "Corpus":
+        """The same photos as ``count`` random views each, without their sentences.
+
+        A photo whose sentences speak of left or right is never mirrored.
+        """
+        captions: dict[Path, list[str]] = {}
+        for photo, sentence, _ in self.rows:
+            if photo is not None:
+                captions.setdefault(photo, []).extend([sentence] if sentence else [])
+        rows = [
+            Row(photo, None, Numbered(number, may_mirror(sentences)))
+            for photo, sentences in captions.items()
+            for number in range(count)
+        ]
+        return Corpus("views", rows, rules)

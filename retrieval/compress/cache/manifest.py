@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from retrieval.compress.cache.corpus import Kind
+from retrieval.compress.data.views import ViewRules
 from retrieval.encode.protocol import Encoder
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import CacheError
@@ -24,22 +25,27 @@ class CacheManifest(Spec):
     fingerprint: str
     """Names the teacher's embedding space, as `Encoder.fingerprint` does."""
     key: str
-    """Hash of the teacher, the preprocessing and the kind of input."""
+    """Hash of the teacher, the preprocessing, the kind of input and the rules of views."""
     kind: Kind
     dim: Annotated[int, Field(ge=1)]
+    views: ViewRules | None = None
+    """How far the views may go that were embedded; None where photos were embedded whole."""
     shards: int | None = None
     """How many there are; None until the last one is written."""
 
 
-def manifest_for(encoder: Encoder, kind: Kind) -> CacheManifest:
+def manifest_for(encoder: Encoder, kind: Kind, views: ViewRules | None = None) -> CacheManifest:
     """The manifest of an unfinished cache of one teacher and one kind of input."""
-    preprocessing = encoder.preprocessing.model_dump(mode="json")
+    parts = [encoder.fingerprint, encoder.preprocessing.model_dump(mode="json"), kind]
+    if views is not None:
+        parts.append(views.model_dump(mode="json"))
     return CacheManifest(
         teacher=encoder.name,
         fingerprint=encoder.fingerprint,
-        key=sha256_json([encoder.fingerprint, preprocessing, kind]),
+        key=sha256_json(parts),
         kind=kind,
         dim=encoder.dim,
+        views=views,
     )
 
 
@@ -97,6 +103,8 @@ def refuse_other(folder: Path, wanted: CacheManifest) -> CacheManifest | None:
             f"was made by another teacher: {found.teacher} ({found.fingerprint[:12]}), "
             f"not {wanted.teacher} ({wanted.fingerprint[:12]})"
         )
+    elif found.views != wanted.views:
+        reason = "holds views of another augmentation"
     else:
         reason = f"was made by {found.teacher} with another preprocessing"
     raise CacheError(f"{folder} {reason}; choose another folder, or remove this one")

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from retrieval.compress.data.order import Batches, batches_by_length, shuffled_batches
-from retrieval.compress.data.photos import PhotoViews
+from retrieval.compress.data.photos import PhotoViews, StoredViews
+from retrieval.compress.data.store import PixelStore
 from retrieval.compress.data.tokens import Ids, hide_tokens, token_lengths, trimmed
 from retrieval.compress.training import Training
 from retrieval.language.tokenizer import Tokenizer
@@ -26,7 +27,11 @@ class Inputs(ABC):
 
     @abstractmethod
     def batches(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """``(indices (batch,), input)`` of an epoch from batch ``first`` on."""
+        """``(rows (batch,), input)`` of an epoch from batch ``first`` on.
+
+        A row says where the teacher's embedding of an input lies. It is the item's index,
+        unless several views of each photo were embedded (`PhotoViews.rows`).
+        """
 
     @abstractmethod
     def encode(self, model: DualEncoder, inputs: Tensor) -> Tensor:
@@ -34,7 +39,17 @@ class Inputs(ABC):
 
 
 class PhotoInputs(Inputs, nn.Module):
-    """Random views of photos."""
+    """Random views of photos.
+
+    Args:
+        photos: Files.
+        model: The student, which gives the preprocessing.
+        training: Gives batch size, augmentation and loader workers.
+        seed: Seeds order and views.
+        mirror: Whether each photo may be flipped left to right; all may by default.
+        stored: Views whose teacher embeddings are known, which are shown in turns.
+        store: Photos that are decoded already.
+    """
 
     def __init__(
         self,
@@ -44,10 +59,20 @@ class PhotoInputs(Inputs, nn.Module):
         *,
         seed: int,
         mirror: Sequence[bool] | None = None,
+        stored: StoredViews | None = None,
+        store: PixelStore | None = None,
     ) -> None:
         super().__init__()
         spec = model.config.preprocessing
-        self.views = PhotoViews(photos, spec, training.augmentation, seed=seed, mirror=mirror)
+        self.views = PhotoViews(
+            photos,
+            spec,
+            training.augmentation,
+            seed=seed,
+            mirror=mirror,
+            stored=stored,
+            store=store,
+        )
         self.training_settings = training
         self.seed = seed
         self.normalise = PixelNormaliser(spec)
@@ -62,7 +87,7 @@ class PhotoInputs(Inputs, nn.Module):
         rest = order[first:]
         pixels = self.views.batches(rest, epoch, settings.loader_workers)
         for indices, batch in zip(rest, pixels, strict=True):
-            yield torch.tensor(indices), batch
+            yield torch.tensor(self.views.rows(epoch, indices)), batch
 
     def encode(self, model: DualEncoder, inputs: Tensor) -> Tensor:
         return model.encode_image(channels_last(self.normalise(inputs)))

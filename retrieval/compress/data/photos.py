@@ -113,7 +113,7 @@ class PhotoViews(Dataset[_Loaded]):
     def _turn(self, epoch: int, index: int) -> int:
         """Which stored view an epoch shows; photos begin at different ones."""
         assert self.stored is not None
-        views = self.stored.shape[1]
+        views: int = self.stored.shape[1]
         return (epoch + item_seed(self.seed, 0, index)) % views
 
 

@@ -239,7 +239,8 @@ def _places(listed: Path, part: Path) -> dict[PhotoKey, _Place]:
     try:
         entries = json.loads(listed.read_text("utf-8"))
         places = {
-            PhotoKey(*entry[:3]): _Place(part, *entry[3:6], tuple(entry[6])) for entry in entries
+            PhotoKey(*key): _Place(part, offset, width, height, tuple(extent))
+            for *key, offset, width, height, extent in entries
         }
         whole = part.stat().st_size == max(
             (place.offset + place.bytes for place in places.values()), default=0
