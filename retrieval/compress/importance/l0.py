@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import torch
-import torch.distributed as distributed
 from pydantic import Field
 from torch import Tensor, nn
 
 from retrieval.compress.importance.gradients import no_gradients
 from retrieval.compress.importance.hard_concrete import expected, open_chance, sample
 from retrieval.compress.importance.importance import Context, Criterion, Importance
+from retrieval.compress.importance.ranks import average_over_ranks
 from retrieval.models.surgery.gates import Gates, gated
 from retrieval.spec.errors import RecipeError
 
@@ -124,7 +124,8 @@ class L0Importance(Importance):
     def after_step(self) -> None:
         parameters = [*self.log_alpha.values(), self.multipliers]
         gradients = [one.grad for one in parameters if one.grad is not None]
-        _average_over_ranks(gradients)
+        # The gates are no part of the module whose gradients are averaged across processes.
+        average_over_ranks(gradients)
         # Mixed precision skips steps whose gradients overflow; so do the gates.
         if all(bool(one.isfinite().all()) for one in gradients):
             self.descent.step()
@@ -162,11 +163,3 @@ class L0Importance(Importance):
         self.descent.load_state_dict(state["descent"])
         self.ascent.load_state_dict(state["ascent"])
         self.generator.set_state(state["random"])
-
-
-def _average_over_ranks(gradients: list[Tensor]) -> None:
-    """The gates are no part of the module whose gradients are averaged across processes."""
-    if distributed.is_available() and distributed.is_initialized():
-        for one in gradients:
-            distributed.all_reduce(one)
-            one /= distributed.get_world_size()

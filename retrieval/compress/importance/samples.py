@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from retrieval.compress.importance.gradients import no_gradients
+from retrieval.compress.importance.ranks import average_over_ranks
 from retrieval.compress.importance.tally import Tallied
 from retrieval.models.surgery.units import Group
 from retrieval.spec.errors import RecipeError
@@ -167,7 +168,9 @@ class SampleImportance(Tallied):
         self.products = SampleProducts(groups, sites)
 
     def before_step(self, rate: float) -> None:
-        self.tally.add(self.products.take())
+        products = self.products.take()
+        average_over_ranks(products.values())
+        self.tally.add(products)
 
     def close(self) -> None:
         self.products.close()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,7 +20,12 @@ class Tally:
         self.count = 0
 
     def add(self, values: Mapping[str, Tensor]) -> None:
-        """Add one step's ``(units,)`` of every group."""
+        """Add one step's ``(units,)`` of every group.
+
+        Mixed precision skips steps whose gradients overflow; they do not count here either.
+        """
+        if not torch.stack([value.isfinite().all() for value in values.values()]).all():
+            return
         for name, value in values.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
         self.count += 1

@@ -54,6 +54,14 @@ def test_before_the_first_window_ends_its_mean_so_far_counts() -> None:
     assert smoothing.scores()["a"].item() == 2
 
 
+def test_steps_that_overflowed_do_not_count() -> None:
+    smoothing = Smoothing(Platon(window=2, beta1=0.5, beta2=0.75))
+    for value in (1.0, float("inf"), float("nan"), 3.0):
+        smoothing.add({"a": torch.tensor([value]), "b": torch.tensor([1.0])})
+
+    assert smoothing.scores()["a"].item() == pytest.approx(0.25)
+
+
 def test_beta2_of_one_leaves_the_sensitivity_alone() -> None:
     smoothing = Smoothing(Platon(window=1, beta1=0.5, beta2=1))
     for value in (2.0, 6.0):
