@@ -1,6 +1,7 @@
 """A physically smaller model from the units of a model that stay."""
 
 from collections.abc import Mapping
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -13,8 +14,11 @@ from retrieval.models.timm_tower import TimmImageTower
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import SurgeryError
 from retrieval.spec.model import ModelConfig, Transformer
+from retrieval.spec.quantisation import without_grid
 
 _REMOVABLE: tuple[Granularity, ...] = ("head", "neuron", "layer", "hidden")
+
+SIDES: tuple[Side, ...] = get_args(Side)
 
 State = dict[str, Tensor]
 
@@ -43,7 +47,8 @@ def shrink(model: DualEncoder, kept: Kept) -> DualEncoder:
     _check(_groups_by_name(model, kept), kept)
     specs: dict[str, Spec] = {}
     states: dict[str, State] = {}
-    for side, tower in (("image", model.image), ("text", model.text)):
+    for side in SIDES:
+        tower = getattr(model, side)
         of_side = {name: units for name, units in kept.items() if name.startswith(f"{side}.")}
         spec, state = getattr(model.config, side), tower.state_dict()
         if of_side and isinstance(tower, OurTransformer):
@@ -73,9 +78,12 @@ def rebuilt(model: DualEncoder, config: ModelConfig, states: Mapping[str, State]
 
     Args:
         model: Lends device, type and training mode.
-        config: Shape of the result.
+        config: Shape of the result. Of a tower whose shape is another, it promises no grid of
+            quantised weights any more.
         states: Whole state of the image and the text tower, by their names within the tower.
     """
+    reshaped = [side for side in SIDES if getattr(config, side) != getattr(model.config, side)]
+    config = without_grid(config, reshaped)
     # Random weights are made only to be overwritten: training must not notice.
     with torch.random.fork_rng(devices=[]):
         new = DualEncoder(config)
@@ -88,8 +96,7 @@ def rebuilt(model: DualEncoder, config: ModelConfig, states: Mapping[str, State]
 def _groups_by_name(model: DualEncoder, kept: Kept) -> dict[str, Group]:
     """Every group that can be removed from a side that ``kept`` names."""
     groups: list[Group] = []
-    sides: tuple[Side, ...] = ("image", "text")
-    for side in sides:
+    for side in SIDES:
         tower = getattr(model, side)
         if not any(name.startswith(f"{side}.") for name in kept):
             continue

@@ -1,7 +1,6 @@
 """Groups of a transformer tower of ours: heads, neurons, layers, width and single weights."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -46,21 +45,19 @@ def weight_group(name: str, parameter: nn.Parameter) -> Group:
     return Group(name, "weight", parameter.numel(), members=whole, silencers=whole)
 
 
-@dataclass(frozen=True)
 class _Cutter:
     """Makes members of a tower's parameters under their names in the model."""
 
-    tower: OurTransformer
-    prefix: str
-
-    def __post_init__(self) -> None:
-        named = self.tower.named_parameters()
-        names = {id(parameter): f"{self.prefix}.{name}" for name, parameter in named}
-        object.__setattr__(self, "_names", names)
+    def __init__(self, tower: OurTransformer, prefix: str) -> None:
+        self.tower = tower
+        self.prefix = prefix
+        self._names = {
+            id(parameter): f"{prefix}.{name}" for name, parameter in tower.named_parameters()
+        }
 
     @property
     def blocks(self) -> Iterable[tuple[str, Block]]:
-        """Blocks with their names."""
+        """Names and blocks."""
         for number, block in enumerate(self.tower.blocks):
             yield f"{self.prefix}.blocks.{number}", block
 

@@ -14,6 +14,7 @@ from retrieval.models.normalise import PixelNormaliser
 from retrieval.models.surgery.shrink import adopt, shrink
 from retrieval.spec.errors import SurgeryError
 from retrieval.spec.model import ModelConfig
+from retrieval.spec.quantisation import Grid, Quantisation
 from tests.models.surgery.towers import (
     HEADS_NEURONS_LAYERS,
     all_groups,
@@ -115,6 +116,14 @@ def test_what_is_not_named_stays_and_nothing_is_shared() -> None:
             parameter.zero_()
     for now, then in zip(embedded(model), before, strict=True):
         torch.testing.assert_close(now, then)
+
+
+def test_a_tower_of_another_shape_promises_no_grid_of_quantised_weights() -> None:
+    model = awake_model()
+    grids = {name: Grid(kind="int8") for name in ("text.blocks.0.up.weight", "image.x.weight")}
+    model.config = model.config.model_copy(update={"quantisation": Quantisation(grids=grids)})
+    smaller = shrink(model, {"text.layer": torch.tensor([0])})
+    assert set(smaller.config.quantisation.grids) == {"image.x.weight"}
 
 
 def test_adopting_changes_the_model_in_place() -> None:

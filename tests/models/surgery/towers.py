@@ -15,12 +15,14 @@ RANKS = {"query": 8, "key": 16, "value": 8, "output": 8, "up": 8, "down": 8}
 SENTENCES = ["a dog", "two red stars above a blue fish", "", "dog " * 30]
 
 
-def awake_model(*, factors: bool = False, **more: Any) -> DualEncoder:
+def awake_model(*, factors: bool = False, width: int = 32) -> DualEncoder:
     """Two transformers of three unequal layers; no parameter is zero or one throughout."""
-    blocks = {**BLOCKS, "ranks": RANKS} if factors else BLOCKS
+    blocks: dict[str, Any] = {**BLOCKS, "width": width}
+    if factors:
+        blocks["ranks"] = RANKS
     text = {"blocks": blocks, "bag_of_tokens": True, "embedding_rank": 16 if factors else None}
     image = {"kind": "vit", "patch": 16, "blocks": blocks}
-    model = tiny_model(image=image, text=text, **more)
+    model = tiny_model(image=image, text=text)
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -75,11 +77,10 @@ HEADS_NEURONS_LAYERS: Kept = {
     for side in ("image", "text")
     for name, units in {
         "blocks.0.head": [1],
-        "blocks.0.neuron": [0, 1, 2, 5, 8, 13, 21, 30, *range(22, 30)],
+        "blocks.0.neuron": [0, 1, 2, 5, 8, 13, 21, *range(22, 31)],
         "blocks.1.head": [0, 2],
         "blocks.2.head": [0, 2],
         "blocks.2.neuron": [1, 3, 5, 7, 9, 11, 13, 15],
         "layer": [0, 2],
     }.items()
 }
-HEADS_NEURONS_LAYERS = {name: units.sort().values for name, units in HEADS_NEURONS_LAYERS.items()}
