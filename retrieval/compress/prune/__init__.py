@@ -1,0 +1,1 @@
+"""Pruning while a stage trains: when to cut, what to cut, and how far."""
