@@ -1,14 +1,14 @@
 """Between a student's space and a wider teacher's: a projection that keeps all cosines."""
 
 from pathlib import Path
-from typing import cast
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import orthogonal
+from torch.nn.utils.parametrize import register_parametrization
 
+from retrieval.compress.reflections import Reflections
 from retrieval.spec.errors import RecipeError, TrainingError
 from retrieval.spec.files import replacing
 
@@ -32,10 +32,10 @@ class Bridge(nn.Module):
             )
         self.map: nn.Linear | None = None
         if student_dim != teacher_dim:
-            # The Householder form works in any precision that Fabric may choose.
             linear = nn.Linear(student_dim, teacher_dim, bias=False)
             nn.init.orthogonal_(linear.weight)
-            self.map = cast(nn.Linear, orthogonal(linear, orthogonal_map="householder"))
+            register_parametrization(linear, "weight", Reflections(teacher_dim))
+            self.map = linear
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """``(batch, student_dim)`` to ``(batch, teacher_dim)``, lengths kept."""

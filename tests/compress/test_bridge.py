@@ -6,6 +6,7 @@ import torch.nn.functional as F  # noqa: N812
 
 from retrieval.compress.bridge import Bridge
 from retrieval.compress.optimiser import make_optimiser, set_learning_rate
+from retrieval.compress.reflections import Reflections
 from retrieval.compress.training import Training
 from retrieval.spec.errors import RecipeError, TrainingError
 
@@ -109,3 +110,30 @@ def test_mixed_precision_does_not_bend_it() -> None:
         crossed = bridge(vectors.bfloat16())
     assert crossed.dtype == torch.float32
     torch.testing.assert_close(crossed.norm(dim=1), vectors.bfloat16().float().norm(dim=1))
+
+
+def test_reflections_are_those_of_torch_one_by_one() -> None:
+    torch.manual_seed(0)
+    free = torch.randn(12, 5, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(12, 5, dtype=torch.float64)
+    below = free.tril(-1)
+    tau = 2 / (1 + below.square().sum(dim=0))
+    # torch's reflections flip every column of the identity; ours start at the identity.
+    expected = -torch.linalg.householder_product(below, tau)
+    (wanted,) = torch.autograd.grad((expected * weights).sum(), free)
+    found = Reflections(12).double()(free)
+    (gradient,) = torch.autograd.grad((found * weights).sum(), free)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(gradient, wanted)
+
+
+def test_an_assigned_matrix_is_kept_and_learned_from() -> None:
+    torch.manual_seed(1)
+    goal = torch.linalg.qr(torch.randn(12, 5))[0]
+    reflections = Reflections(12)
+    free = reflections.right_inverse(goal)
+    torch.testing.assert_close(reflections(free), goal)
+    torch.testing.assert_close(reflections.base.T @ reflections.base, torch.eye(12))
+    moved = reflections(free + torch.randn(12, 5))
+    assert (moved - goal).abs().max() > 0.1
+    torch.testing.assert_close(moved.T @ moved, torch.eye(5), atol=1e-5, rtol=0)
