@@ -1,19 +1,21 @@
 """The training loop of every stage: Fabric, exact resume, JSON lines, early stop."""
 
+import copy
 import io
 import json
-import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import torch
 from lightning_fabric import Fabric
 
 from retrieval.compress.average import WeightAverage
+from retrieval.compress.divergence import DivergenceWatch
 from retrieval.compress.interrupt import interrupt_after_step
+from retrieval.compress.modifier import Modifier
 from retrieval.compress.optimiser import make_optimiser, set_learning_rate
 from retrieval.compress.reporter import Reporter
 from retrieval.compress.task import Task
@@ -23,12 +25,18 @@ from retrieval.spec.files import replacing
 STATE = "state.pt"
 LOG = "log.jsonl"
 
+Phase = Literal["made", "started", "trained", "finished"]
+
 
 class Loop:
     """Trains one task; its state can be saved after any step and resumed exactly.
 
+    A loop is made, started, trained and finished, in this order and once each; `run` does
+    all of it.
+
     Args:
         task: Data, modules and losses.
+        modifiers: What changes the model meanwhile.
         folder: Where the state and the log live while the stage runs.
         key: Names recipe and stage; a state of another key is refused.
         title: What to call the stage while it runs.
@@ -37,18 +45,25 @@ class Loop:
     """
 
     def __init__(
-        self, task: Task, folder: Path, *, key: str, title: str, seed: int, reporter: Reporter
+        self,
+        task: Task,
+        folder: Path,
+        *,
+        modifiers: Sequence[Modifier] = (),
+        key: str,
+        title: str,
+        seed: int,
+        reporter: Reporter,
     ) -> None:
         settings = task.settings
         self.task = task
+        self.modifiers = modifiers
         self.folder = folder
         self.key = key
         self.title = title
         self.reporter = reporter
-        self.fabric = Fabric(accelerator="auto", devices=1, precision=settings.precision)
-        optimiser = make_optimiser(task, settings)
-        self.module, self.optimiser = self.fabric.setup(task, optimiser)
-        self.average = WeightAverage(task, settings.average) if settings.average else None
+        self.seed = seed
+        self.phase: Phase = "made"
         self.step = 0
         self.steps_per_epoch = task.steps_per_epoch // settings.accumulation
         if self.steps_per_epoch == 0:
@@ -59,27 +74,48 @@ class Loop:
         self.total = settings.epochs * self.steps_per_epoch
         self.best: dict[str, Any] = {}
         self.epochs_without_gain = 0
-        torch.manual_seed(seed)
+        self.watch = DivergenceWatch()
 
     def run(self) -> Mapping[str, Any]:
-        """Train to the end, or go on where a saved state stops, and load the best weights.
+        """Start, train and finish.
 
         The last state stays in the folder, so that a run that is stopped before its result
         is stored has nothing to train again.
 
         Returns:
-            The dev figures of the kept weights.
+            The dev figures of the kept weights, and what the modifiers say of their work.
 
         Raises:
-            TrainingError: The loss is not finite, or a saved state belongs to another run.
+            TrainingError: The loss is not finite or diverges, or a saved state belongs to
+                another run.
             KeyboardInterrupt: After Ctrl-C, once the state has been saved.
         """
+        self.start()
+        self.train()
+        return self.finish()
+
+    def start(self) -> None:
+        """Let modifiers prepare the model, make the optimiser, go back to a saved state."""
+        self._enter("started", after="made")
         self.folder.mkdir(parents=True, exist_ok=True)
+        settings = self.task.settings
+        self.fabric = Fabric(accelerator="auto", devices=1, precision=settings.precision)
+        self.task.to(self.fabric.device)
+        for modifier in self.modifiers:
+            modifier.start(self.task, self.total)
+        optimiser = make_optimiser(self.task, settings)
+        self.module, self.optimiser = self.fabric.setup(self.task, optimiser)
+        self.average = WeightAverage(self.task, settings.average) if settings.average else None
+        torch.manual_seed(self.seed)
         self._resume()
         self.reporter.begin(self.title, self.total, self.step)
         if self.step == 0:
             # A stage must not end with weights that are worse than those it was given.
             self._judge(epoch=-1)
+
+    def train(self) -> None:
+        """Take all steps that are left."""
+        self._enter("trained", after="started")
         resumed_at, saved = self.step, time.monotonic()
         with interrupt_after_step() as interrupt:
             while self.step < self.total and not self._should_stop():
@@ -92,8 +128,23 @@ class Loop:
                         raise KeyboardInterrupt
             if self.step > resumed_at:
                 self._save()
-        self._keep_best()
-        return dict(self.best.get("figures", {}))
+
+    def finish(self) -> Mapping[str, Any]:
+        """Load the best weights and make what modifiers did permanent; figures of both."""
+        self._enter("finished", after="trained")
+        self.task.load_state_dict(self.best["weights"])
+        self.task.eval()
+        for modifier, state in zip(self.modifiers, self.best["modifiers"], strict=True):
+            modifier.load_state_dict(state)
+        figures = dict(self.best["figures"])
+        for modifier in self.modifiers:
+            figures |= modifier.finish(self.task)
+        return figures
+
+    def _enter(self, phase: Phase, *, after: Phase) -> None:
+        if self.phase != after:
+            raise RuntimeError(f"{self.title}: cannot be {phase}, since it is {self.phase}")
+        self.phase = phase
 
     def _epoch(self) -> Iterator[None]:
         """The rest of the present epoch; yields after every step, when state can be saved."""
@@ -115,31 +166,41 @@ class Loop:
 
     def _step(self, batches: Any) -> dict[str, float]:
         settings = self.task.settings
-        set_learning_rate(self.optimiser, settings, self.step, self.total)
+        rate = set_learning_rate(self.optimiser, settings, self.step, self.total)
         seen: dict[str, float] = {}
+        for modifier in self.modifiers:
+            modifier.before_forward(self.step)
         for part in range(settings.accumulation):
             batch = self.fabric.to_device(next(batches))
             last = part + 1 == settings.accumulation
             with nullcontext() if last else self.fabric.no_backward_sync(self.module):
-                losses = self.module(batch)
+                losses = dict(self.module(batch))
+                for modifier in self.modifiers:
+                    losses |= modifier.losses(self.step)
                 total = torch.stack(list(losses.values())).sum() / settings.accumulation
                 if not torch.isfinite(total):
-                    self._give_up(total.item())
+                    self._give_up(f"the loss is {total.item()}")
                 self.fabric.backward(total)
             for name, value in losses.items():
                 seen[name] = seen.get(name, 0.0) + value.item() / settings.accumulation
+        if self.watch.diverges(sum(seen.values())):
+            self._give_up(self.watch.finding)
         self.fabric.clip_gradients(self.module, self.optimiser, max_norm=settings.gradient_clip)
+        for modifier in self.modifiers:
+            modifier.before_step(self.step, rate)
         self.optimiser.step()
+        for modifier in self.modifiers:
+            modifier.after_step(self.step)
         self.optimiser.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update()
         return seen
 
-    def _give_up(self, loss: float) -> NoReturn:
+    def _give_up(self, reason: str) -> NoReturn:
         # A run resumes exactly, so going on from a saved state would end here again.
         (self.folder / STATE).unlink(missing_ok=True)
         raise TrainingError(
-            f"{self.title}: the loss is {loss} at step {self.step}; lower "
+            f"{self.title}: {reason} at step {self.step}; lower "
             "training.learning_rate or raise training.warmup, then run it again"
         )
 
@@ -156,30 +217,48 @@ class Loop:
         Epoch -1 stands for the weights at the start.
         """
         self.task.eval()
-        with self.average.applied() if self.average else nullcontext():
+        with ExitStack() as as_shipped:
+            if self.average is not None:
+                as_shipped.enter_context(self.average.applied())
+            for modifier in self.modifiers:
+                as_shipped.enter_context(modifier.evaluating())
             with torch.inference_mode():
                 figures = dict(self.task.evaluate())
-            score = figures.get("score", math.inf)
-            # Without a dev split every epoch counts as the best so far: the last one is kept.
-            if "score" not in figures or score > self.best.get("score", -math.inf):
-                weights = {name: t.detach().clone() for name, t in self.task.state_dict().items()}
-                self.best = {"score": figures.get("score"), "figures": figures, "weights": weights}
-                self.best["epoch"] = epoch
-                self.epochs_without_gain = 0
-            else:
-                self.epochs_without_gain += 1
+            score = figures.get("score")
+            for modifier in self.modifiers:
+                modifier.judged(score)
+            self.task.judged(score)
+            self._remember(epoch, figures)
         self.task.train()
         if figures:
             self._log({"step": self.step, "epoch": epoch, "dev": figures})
             self.reporter.tell(f"{self.title}: epoch {epoch + 1}, dev recall {score:.4f}")
 
+    def _remember(self, epoch: int, figures: dict[str, Any]) -> None:
+        """Keep the weights if they may be kept and none before were better."""
+        settled = all(modifier.settled for modifier in self.modifiers)
+        score, best = figures.get("score"), self.best.get("score")
+        if not settled and self.best.get("settled"):
+            return
+        # Without a dev split every epoch counts as the best so far: the last one is kept.
+        # Until the modifiers have settled, so it is with dev figures: they fall on the way.
+        first_settled = settled and not self.best.get("settled")
+        if not settled or first_settled or score is None or best is None or score > best:
+            self.best = {
+                "settled": settled,
+                "epoch": epoch,
+                "score": score,
+                "figures": figures,
+                "weights": copy.deepcopy(self.task.state_dict()),
+                "modifiers": [copy.deepcopy(one.state_dict()) for one in self.modifiers],
+            }
+            self.epochs_without_gain = 0
+        else:
+            self.epochs_without_gain += 1
+
     def _should_stop(self) -> bool:
         patience = self.task.settings.patience
         return patience is not None and self.epochs_without_gain >= patience
-
-    def _keep_best(self) -> None:
-        self.task.load_state_dict(self.best["weights"])
-        self.task.eval()
 
     def _log(self, entry: Mapping[str, Any]) -> None:
         with (self.folder / LOG).open("a", encoding="utf-8") as stream:
@@ -197,7 +276,9 @@ class Loop:
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None,
             "best": self.best,
             "epochs_without_gain": self.epochs_without_gain,
+            "watch": self.watch.state_dict(),
             "task": self.task.extra_state(),
+            "modifiers": [modifier.state_dict() for modifier in self.modifiers],
         }
         # Through memory: torch reports a full disk as an error of its zip writer.
         packed = io.BytesIO()
@@ -228,7 +309,10 @@ class Loop:
             self.average.load_state_dict(state["average"])
         self.best = state["best"]
         self.epochs_without_gain = state["epochs_without_gain"]
+        self.watch.load_state_dict(state["watch"])
         self.task.load_extra_state(state["task"])
+        for modifier, kept in zip(self.modifiers, state["modifiers"], strict=True):
+            modifier.load_state_dict(kept)
         torch.set_rng_state(state["random"])
         if state["random_cuda"] is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["random_cuda"])

@@ -1,14 +1,15 @@
 """Recipes: everything a run needs, as validated data that is kept beside its result."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from retrieval.compress.complaints import first_complaint
-from retrieval.compress.stages.settings import Distil, Finetune, Stage
+from retrieval.compress.stages.settings import Distil, Stage, TrainingStage
 from retrieval.compress.start.settings import Student
+from retrieval.models.sparse.storage import Storage
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import RecipeError
 from retrieval.spec.files import sha256_json
@@ -39,13 +40,14 @@ class Recipe(Spec):
 
     name: str
     seed: int = 0
-    teacher: str | None = None
-    """``open_clip:MODEL/PRETRAINED``, a checkpoint or a bundle. Not needed without
-    distillation."""
+    teacher: str | tuple[str, ...] | None = None
+    """``open_clip:MODEL/PRETRAINED``, a checkpoint or a bundle, or a list of several, whose
+    lessons are averaged. Not needed without distillation."""
     student: Student
     data: Data
-    stored_as: Literal["fp32", "fp16"] = "fp32"
-    """Type of the weights in the checkpoints; ``fp16`` halves the bytes."""
+    stored_as: Storage = Storage()
+    """Type and layout of the weights in the checkpoints; ``fp16`` halves the bytes, a sparse
+    layout shrinks what unstructured pruning has zeroed."""
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -62,6 +64,13 @@ class Recipe(Spec):
                     f"student.vocabulary.size to at most {_LARGEST_CORRELATED}, not {size}"
                 )
         return self
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """All teachers, however many the recipe names."""
+        if self.teacher is None:
+            return ()
+        return (self.teacher,) if isinstance(self.teacher, str) else self.teacher
 
     _as_written: str = PrivateAttr("")
     _validated: dict[str, Any] = PrivateAttr(default_factory=dict)
@@ -85,29 +94,29 @@ class Recipe(Spec):
         return sha256_json(self.validated)
 
 
-def _require(recipe: Recipe, stage: Distil | Finetune, place: str) -> None:
+def _require(recipe: Recipe, stage: TrainingStage, place: str) -> None:
+    """Refuse a stage that the recipe's data or teachers cannot serve."""
     data = recipe.data
-    trains_image = "image" in (stage.towers if isinstance(stage, Finetune) else (stage.tower,))
     size = stage.training.augmentation.size
     is_vit = isinstance(recipe.student.image, VitTower)
-    if trains_image and is_vit and size not in (None, recipe.student.preprocessing.size):
+    own_size = recipe.student.preprocessing.size
+    if "image" in stage.towers and is_vit and size not in (None, own_size):
         raise ValueError(f"{place}.training.augmentation.size: a vit tower has one size; leave it")
     if stage.training.patience is not None and data.dev is None:
         raise ValueError(f"{place}.training.patience needs data.dev to measure progress on")
+    led = stage.losses.needing("teacher")
+    if led and not recipe.teachers:
+        raise ValueError(f"{place}.losses.{led[0]} needs a teacher; name one or leave it out")
     if isinstance(stage, Distil):
-        if recipe.teacher is None:
-            raise ValueError(f"{place}: distil needs a teacher")
-        own = data.photos if stage.tower == "image" else data.sentences
-        if not own and not data.pairs:
-            kind = "photos" if stage.tower == "image" else "sentences"
-            raise ValueError(
-                f"{place}: distil of the {stage.tower} tower needs data.{kind} or data.pairs"
-            )
-        return
-    if not data.pairs:
-        raise ValueError(f"{place}: finetune needs data.pairs")
-    if stage.similarity and recipe.teacher is None:
-        raise ValueError(f"{place}: similarity needs a teacher; name one or set it to 0")
+        _require_items(data, stage.tower, place)
+    elif not data.pairs:
+        raise ValueError(f"{place}: {stage.stage} needs data.pairs")
+
+
+def _require_items(data: Data, tower: str, place: str) -> None:
+    kind = "photos" if tower == "image" else "sentences"
+    if not getattr(data, kind) and not data.pairs:
+        raise ValueError(f"{place}: distil of the {tower} tower needs data.{kind} or data.pairs")
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -166,8 +175,13 @@ def _with_paths_from(recipe: Recipe, base: Path) -> Recipe:
             "checkpoint": base / start.checkpoint if start.checkpoint else None,
         }
     )
-    teacher = recipe.teacher
-    if teacher and teacher != "default" and not teacher.startswith(OPEN_CLIP):
-        teacher = str(base / teacher)
+    teachers = tuple(_teacher_from(base, teacher) for teacher in recipe.teachers)
+    teacher = teachers[0] if isinstance(recipe.teacher, str) else teachers or None
     student = recipe.student.model_copy(update={"start": located_start})
-    return recipe.model_copy(update={"data": located_data, "student": student, "teacher": teacher})
+    changed = {"data": located_data, "student": student, "teacher": teacher}
+    return recipe.model_copy(update=changed)
+
+
+def _teacher_from(base: Path, teacher: str) -> str:
+    is_name = teacher == "default" or teacher.startswith(OPEN_CLIP)
+    return teacher if is_name else str(base / teacher)

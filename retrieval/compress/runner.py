@@ -13,24 +13,33 @@ from retrieval.compress.loop import LOG, Loop
 from retrieval.compress.materials import Materials
 from retrieval.compress.measure import measure
 from retrieval.compress.memory import keep_freed_memory
+from retrieval.compress.modifier import Modifier
+from retrieval.compress.prune.meter import Meter
+from retrieval.compress.prune.pruner import Pruner
+from retrieval.compress.quantise.quantiser import Quantiser
 from retrieval.compress.recipe import Recipe
 from retrieval.compress.reporter import Reporter, SilentReporter
 from retrieval.compress.stages.distil import DistilTask
-from retrieval.compress.stages.make import make_distil, make_finetune
-from retrieval.compress.stages.settings import Distil, Finetune
+from retrieval.compress.stages.make import Workshop
+from retrieval.compress.stages.settings import TrainingStage
 from retrieval.compress.student import make_student
-from retrieval.compress.task import Task
 from retrieval.compress.teacher import Teacher
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.checkpoint import METRICS, load_checkpoint, save_checkpoint
 from retrieval.models.dual_encoder import DualEncoder
+from retrieval.models.sparse.file import round_as_stored
 from retrieval.spec.files import replacing_folder, sha256_json
 
 FINAL = "student"
-_BRIDGE = "bridge.safetensors"
 
 
-def run_recipe(recipe: Recipe, folder: Path, *, reporter: Reporter | None = None) -> Path:
+def run_recipe(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    reporter: Reporter | None = None,
+    meters: Mapping[str, Meter] | None = None,
+) -> Path:
     """Run every stage that is not done yet.
 
     Args:
@@ -38,6 +47,8 @@ def run_recipe(recipe: Recipe, folder: Path, *, reporter: Reporter | None = None
         folder: Gets a checkpoint folder per stage, ``student`` (the last of them), the
             training logs, and while a stage runs its state.
         reporter: Told of progress.
+        meters: Measure the milliseconds of pruning budgets, by target; by default PyTorch on
+            this machine, as ``host``.
 
     Returns:
         The folder of the finished student.
@@ -48,7 +59,7 @@ def run_recipe(recipe: Recipe, folder: Path, *, reporter: Reporter | None = None
         LeanclipError: Data, teacher or cache are missing or damaged.
     """
     keep_freed_memory()
-    return _Run(recipe, folder, reporter or SilentReporter()).run()
+    return _Run(recipe, folder, reporter or SilentReporter(), meters).run()
 
 
 def stage_metrics(recipe: Recipe, folder: Path) -> list[dict[str, Any]]:
@@ -60,19 +71,24 @@ def stage_metrics(recipe: Recipe, folder: Path) -> list[dict[str, Any]]:
 def stage_name(recipe: Recipe, number: int) -> str:
     """Name of a stage's folder, ``1-distil-image`` and the like; ``number`` counts from 0."""
     stage = recipe.stages[number]
-    towers = stage.tower if isinstance(stage, Distil) else "-".join(stage.towers)
-    return f"{number + 1}-{stage.stage}-{towers}"
+    return "-".join([str(number + 1), stage.modified or stage.stage, *stage.towers])
 
 
 class _Run:
-    def __init__(self, recipe: Recipe, folder: Path, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        reporter: Reporter,
+        meters: Mapping[str, Meter] | None,
+    ) -> None:
         self.recipe = recipe
         self.folder = folder
         self.reporter = reporter
-        self.teacher = None
-        if recipe.teacher is not None:
-            self.teacher = Teacher(recipe.teacher, folder.parent / "teacher-cache", reporter)
-        self.materials = Materials(recipe.data, self.teacher)
+        self.meters = meters
+        caches = folder.parent / "teacher-cache"
+        self.teachers = [Teacher(source, caches, reporter) for source in recipe.teachers]
+        self.materials = [Materials(recipe.data, one) for one in self.teachers or [None]]
 
     def run(self) -> Path:
         keys = self._stage_keys()
@@ -104,16 +120,28 @@ class _Run:
         torch.manual_seed(seed)
         model.requires_grad_(True)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        task = self._task(number, model, tokenizer)
-        loop = Loop(task, work, key=key, title=name, seed=seed, reporter=self.reporter)
+        bridges = [
+            self.folder / f"bridge-{one.fingerprint[:12]}.safetensors" for one in self.teachers
+        ]
+        workshop = Workshop(model, tokenizer, self.materials, bridges, self.recipe.seed)
+        stage = self.recipe.stages[number]
+        task = workshop.make(stage)
+        loop = Loop(
+            task,
+            work,
+            modifiers=self._modifiers(stage, tokenizer),
+            key=key,
+            title=name,
+            seed=seed,
+            reporter=self.reporter,
+        )
         best = loop.run()
         model.cpu().eval()
         if isinstance(task, DistilTask):
-            task.bridge.cpu().save(self.folder / _BRIDGE)
-        half = self.recipe.stored_as == "fp16"
-        if half:
-            # The next stage and the figures belong to what is stored, not to what was.
-            model.half().float()
+            for bridge, path in zip(task.bridges, bridges, strict=True):
+                bridge.cpu().save(path)
+        # The next stage and the figures belong to what is stored, not to what was.
+        round_as_stored(model, self.recipe.stored_as)
         save_checkpoint(
             self.folder / name,
             model,
@@ -125,31 +153,21 @@ class _Run:
                 **self._measure(model, tokenizer),
             },
             recipe=self.recipe.as_written,
-            half=half,
+            storage=self.recipe.stored_as,
         )
         shutil.copy(work / LOG, self.folder / name / LOG)
         shutil.rmtree(work)
 
-    def _task(self, number: int, model: DualEncoder, tokenizer: Tokenizer) -> Task:
-        stage = self.recipe.stages[number]
-        seed = self.recipe.seed
-        workers = stage.training.loader_workers
-        judge = Judge(model, tokenizer, self.materials.dev(), workers=workers)
-        if isinstance(stage, Finetune):
-            return make_finetune(stage, model, tokenizer, self.materials, judge, seed=seed)
-        learned = any(isinstance(earlier, Distil) for earlier in self.recipe.stages[:number])
-        return make_distil(
-            stage,
-            model,
-            tokenizer,
-            self.materials,
-            judge,
-            learned_bridge=self.folder / _BRIDGE if learned else None,
-            seed=seed,
-        )
+    def _modifiers(self, stage: TrainingStage, tokenizer: Tokenizer) -> list[Modifier]:
+        """What changes the model while the stage trains it."""
+        if stage.prune is not None:
+            return [Pruner(stage.prune, tokenizer, meters=self.meters)]
+        if stage.quantise is not None:
+            return [Quantiser(stage.quantise)]
+        return []
 
     def _measure(self, model: DualEncoder, tokenizer: Tokenizer) -> Mapping[str, Any]:
-        judge = Judge(model, tokenizer, self.materials.dev(), workers=2)
+        judge = Judge(model, tokenizer, self.materials[0].dev(), workers=2)
         dev = {key: value for key, value in judge.student().items() if key != "score"}
         return {"dev": dev, **measure(model, tokenizer)}
 
@@ -157,7 +175,7 @@ class _Run:
         """Hash of all that a stage's result depends on, for each stage."""
         recipe = dict(self.recipe.validated)
         stages = recipe.pop("stages")
-        parts = {"recipe": recipe, "teacher": self.teacher and self.teacher.fingerprint}
+        parts = {"recipe": recipe, "teachers": [one.fingerprint for one in self.teachers]}
         return [
             sha256_json({**parts, "stages": stages[: number + 1]}) for number in range(len(stages))
         ]

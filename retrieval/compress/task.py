@@ -2,11 +2,15 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
+import torch
+from lightning_fabric.utilities import move_data_to_device
 from torch import Tensor, nn
 
 from retrieval.compress.training import Training
+from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.transformer import set_dropout
 
 
@@ -18,6 +22,9 @@ class Task(nn.Module):
     """
 
     settings: Training
+    model: DualEncoder
+    towers: tuple[str, ...]
+    """The towers that learn, ``image`` and ``text``."""
     steps_per_epoch: int
 
     @abstractmethod
@@ -37,6 +44,24 @@ class Task(nn.Module):
 
     def start_epoch(self, epoch: int) -> None:
         """Prepare what one epoch needs, such as hard negatives mined with present weights."""
+
+    def judged(self, score: float | None) -> None:
+        """`evaluate` gave this score for the present weights; None without a dev split."""
+
+    def gradients(self, count: int) -> Iterator[int]:
+        """Leave the gradients of one batch after another, moving no weight.
+
+        What has to know how much each weight matters before training begins looks at
+        ``parameter.grad`` after each number that this yields.
+        """
+        self.eval()
+        self.start_epoch(0)
+        device = next(self.model.parameters()).device
+        for number, batch in enumerate(islice(self.batches(0, 0), count)):
+            losses = self(move_data_to_device(batch, device))
+            torch.stack(list(losses.values())).sum().backward()
+            yield number
+            self.zero_grad(set_to_none=True)
 
     def extra_state(self) -> dict[str, Any]:
         """What `start_epoch` made, so that a run resumed in mid-epoch has it again."""

@@ -1,5 +1,6 @@
 """The teacher of a run: opened once, asked through its cache."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,9 +20,13 @@ from retrieval.compress.reporter import Reporter
 from retrieval.corpora.pairs import flatten_captions, read_pairs
 from retrieval.encode.load import open_encoder
 from retrieval.encode.protocol import Encoder
+from retrieval.encode.torch import TorchEncoder
 from retrieval.models.checkpoint import CONFIG, stored_fingerprint
+from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.bundle import MANIFEST, read_bundle
+from retrieval.spec.errors import RecipeError
 from retrieval.spec.files import sha256_json
+from retrieval.spec.model import ModelConfig
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,6 @@ def open_teacher(source: str) -> Encoder:
     """A bundle, a checkpoint, ``default``, or ``open_clip:MODEL/PRETRAINED``."""
     if not source.startswith(OPEN_CLIP):
         return open_encoder(source)
-    from retrieval.encode.torch import TorchEncoder
     from retrieval.models.open_clip import load_open_clip
 
     return TorchEncoder(load_open_clip(source.removeprefix(OPEN_CLIP)))
@@ -82,6 +86,31 @@ class Teacher:
         if (folder / CONFIG).is_file():
             return stored_fingerprint(folder)
         return self.encoder.fingerprint
+
+    def model_like(self, student: ModelConfig, towers: Sequence[str]) -> DualEncoder:
+        """The teacher as modules, whose towers see the same tokens or patches as a student's.
+
+        Raises:
+            RecipeError: The teacher is a bundle, or reads other tokens or other patches.
+        """
+        encoder = self.encoder
+        if not isinstance(encoder, TorchEncoder):
+            raise RecipeError(
+                f"losses.hidden needs the teacher's modules, but {self.source} is a bundle; "
+                "name its checkpoint"
+            )
+        config = encoder.checkpoint.config
+        if "text" in towers and config.tokens != student.tokens:
+            raise RecipeError(
+                "losses.hidden needs a student that reads its teacher's tokens; "
+                "set student.vocabulary to the teacher's"
+            )
+        if "image" in towers and config.preprocessing != student.preprocessing:
+            raise RecipeError(
+                "losses.hidden needs a student with its teacher's student.preprocessing"
+            )
+        # A copy: the encoder's own goes on embedding, without whatever watches this one.
+        return copy.deepcopy(encoder.checkpoint.model)
 
     def photos(self, folders: Sequence[Path]) -> tuple[list[Path], Tensor]:
         """Readable photos of folders, and their embeddings, float16 ``(n, dim)``."""

@@ -34,7 +34,7 @@ class TorchEncoder:
         self, source: Path | Checkpoint, *, device: str = "cpu", threads: int | None = None
     ) -> None:
         checkpoint = load_checkpoint(source) if isinstance(source, Path) else source
-        self._checkpoint = checkpoint
+        self.checkpoint = checkpoint
         self._device = torch.device(device)
         self._model = checkpoint.model.to(self._device).eval()
         # The memory layout in which convolutions run fastest.
@@ -44,23 +44,23 @@ class TorchEncoder:
 
     @property
     def name(self) -> str:
-        return self._checkpoint.config.name
+        return self.checkpoint.config.name
 
     @property
     def fingerprint(self) -> str:
-        return self._checkpoint.fingerprint
+        return self.checkpoint.fingerprint
 
     @property
     def dim(self) -> int:
-        return self._checkpoint.config.embedding_dim
+        return self.checkpoint.config.embedding_dim
 
     @property
     def preprocessing(self) -> Preprocessing:
-        return self._checkpoint.config.preprocessing
+        return self.checkpoint.config.preprocessing
 
     @property
     def tokenizer(self) -> Tokenizer:
-        return self._checkpoint.tokenizer
+        return self.checkpoint.tokenizer
 
     def encode_pixels(self, pixels: Pixels) -> Embeddings:
         return self._run(self._encode_batch_of_pixels, pixels)

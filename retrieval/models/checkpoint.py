@@ -53,8 +53,7 @@ def save_checkpoint(
     *,
     metrics: Mapping[str, Any] | None = None,
     recipe: str | None = None,
-    storage: Storage | None = None,
-    half: bool = False,
+    storage: Storage = Storage(),
 ) -> None:
     """Write a checkpoint folder, whole or not at all.
 
@@ -65,12 +64,10 @@ def save_checkpoint(
         metrics: JSON-compatible figures, for people and for tables.
         recipe: Text of the recipe that made the model.
         storage: How the weights lie on disk; by default dense float32.
-        half: Short for ``Storage(values="fp16")``.
 
     Raises:
         CheckpointError: A weight is not finite in the type that it would be stored as.
     """
-    storage = storage or Storage(values="fp16" if half else "fp32")
     with replacing_folder(folder) as temporary:
         tokens = tokenizer.save(temporary)
         config = model.config.model_copy(update={"tokens": tokens})

@@ -11,6 +11,8 @@ from retrieval.spec.errors import RecipeError
 Value = dict[str, Any]
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+HARD = {"pairs": 1, "affinity": 1, "hard_negatives": 1}
+
 
 def whole() -> Value:
     return {
@@ -32,7 +34,7 @@ def whole() -> Value:
         },
         "stages": [
             {"stage": "distil", "tower": "image", "training": {}},
-            {"stage": "finetune", "towers": ["image"], "hard_negatives": 1, "training": {}},
+            {"stage": "finetune", "towers": ["image"], "losses": HARD, "training": {}},
         ],
     }  # fmt: skip
 
@@ -51,8 +53,8 @@ def complaint(change: Callable[[Value], object]) -> str:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda v: v["stages"][0].update(temperatur=1),
-         "stages.0.temperatur: there is no such entry; did you mean temperature?"),
+        (lambda v: v["stages"][1].update(temperatur=1),
+         "stages.1.temperatur: there is no such entry; did you mean temperature?"),
         (lambda v: v["stages"][1].update(regression=1),
          "stages.1.regression: there is no such entry; there are "),
         (lambda v: v["stages"][0]["training"].update(epoch=3),
@@ -74,19 +76,19 @@ def complaint(change: Callable[[Value], object]) -> str:
         (lambda v: v["data"].update(photos="photos"),
          "data.photos: input should be a valid list, not 'photos'"),
         (lambda v: v.update(stages=[]), "stages: is empty"),
-        (lambda v: v.pop("teacher"), "stages.0: distil needs a teacher"),
+        (lambda v: v.pop("teacher"), "stages.0.losses.contrastive needs a teacher"),
         (lambda v: (v.pop("teacher"), v["stages"].pop(0)),
-         "stages.0: similarity needs a teacher; name one or set it to 0"),
+         "stages.0.losses.affinity needs a teacher; name one or leave it out"),
         (lambda v: v["data"].update(photos=[], pairs=[]),
          "stages.0: distil of the image tower needs data.photos or data.pairs"),
         (lambda v: v["data"].update(pairs=[]), "stages.1: finetune needs data.pairs"),
         (lambda v: v["stages"][1].update(towers=["image", "text"]),
-         "stages.1: hard_negatives needs one tower frozen"),
+         "stages.1: losses.hard_negatives needs one tower frozen"),
         (lambda v: v["stages"][1].update(towers=["image", "image"]), "stages.1: towers must be"),
-        (lambda v: v["stages"][0].update(contrastive=0, regression=0),
-         "stages.0: contrastive and regression are both 0"),
-        (lambda v: v["stages"][1].update(pairs=0, similarity=0, hard_negatives=0),
-         "stages.1: pairs, similarity and hard_negatives are all 0"),
+        (lambda v: v["stages"][0].update(losses={"contrastive": 0}),
+         "stages.0.losses: every loss has weight 0"),
+        (lambda v: v["stages"][1].update(losses={"pears": 1}),
+         "stages.1.losses.pears: there is no such entry; did you mean pairs?"),
         (lambda v: (v["data"].pop("dev"), v["stages"][1]["training"].update(patience=1)),
          "stages.1.training.patience needs data.dev"),
         (lambda v: v["stages"][0]["training"].update(augmentation={"size": 24}),
@@ -135,14 +137,14 @@ def test_relative_paths_count_from_the_recipe(tmp_path: Path) -> None:
     assert found.data.sentences == (tmp_path / "../a.txt",)
     assert found.data.dev == tmp_path / "d.jsonl"
     assert found.student.start.checkpoint == tmp_path / "start"
-    assert found.teacher == str(tmp_path / "teachers/one")
+    assert found.teachers == (str(tmp_path / "teachers/one"),)
     assert found.as_written == (tmp_path / "r.yaml").read_text()
 
 
 @pytest.mark.parametrize("teacher", ["default", "open_clip:ViT-B-32/openai", "/models/teacher"])
 def test_teachers_that_are_no_relative_path_stay(teacher: str) -> None:
-    assert (
-        make_recipe(whole() | {"teacher": teacher}, origin="", base=Path("/b")).teacher == teacher
+    assert make_recipe(whole() | {"teacher": teacher}, origin="", base=Path("/b")).teachers == (
+        teacher,
     )
 
 

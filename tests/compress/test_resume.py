@@ -31,12 +31,36 @@ NOISY = {
     "augmentation": {"mirror": True, "colour": 0.2},
 }
 ACCUMULATED = {**NOISY, "batch_size": 4, "accumulation": 2}
-HARD = {"stage": "finetune", "hard_negatives": 0.5, "mined": 6, "negatives": 2}
+HARD = {
+    "stage": "finetune",
+    "losses": {
+        "pairs": 1,
+        "affinity": 1,
+        "hard_negatives": {"weight": 0.5, "mined": 6, "negatives": 2},
+    },
+}
+UNPAIRED = {"contrastive": {"bank": 8}, "regression": 1}
 STAGES: dict[str, dict[str, Any]] = {
-    "distil image": {"stage": "distil", "tower": "image", "bank": 8, "training": ACCUMULATED},
-    "distil text": {"stage": "distil", "tower": "text", "bank": 8, "training": NOISY},
+    "distil image": {
+        "stage": "distil",
+        "tower": "image",
+        "losses": UNPAIRED,
+        "training": ACCUMULATED,
+    },
+    "distil text": {"stage": "distil", "tower": "text", "losses": UNPAIRED, "training": NOISY},
     "finetune image": {**HARD, "towers": ["image"], "captions_per_photo": 2, "training": NOISY},
     "finetune text": {**HARD, "towers": ["text"], "training": ACCUMULATED},
+    "earlier selves": {
+        "stage": "finetune",
+        "towers": ["image", "text"],
+        "losses": {
+            "pairs": 1,
+            "self_teacher": 1,
+            "snapshots": {"bank": 8},
+            "matryoshka": [8],
+        },
+        "training": NOISY,
+    },
 }
 
 
@@ -111,7 +135,7 @@ def test_worker_processes_give_the_same_batches_and_resume_too(
 def test_the_last_state_outlives_a_stop_between_training_and_checkpoint(
     data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = {"stage": "finetune", "towers": ["image", "text"], "similarity": 0}
+    stage = {"stage": "finetune", "towers": ["image", "text"], "losses": {"pairs": 1}}
     made = recipe(data, [stage])
     run_recipe(made, tmp_path / "whole")
 
@@ -137,7 +161,7 @@ def test_the_last_state_outlives_a_stop_between_training_and_checkpoint(
 
 def test_a_state_of_another_recipe_is_refused(data: dict[str, Path], tmp_path: Path) -> None:
     training = {"save_every_seconds": 1e-9}
-    stage = {"stage": "finetune", "towers": ["image", "text"], "similarity": 0}
+    stage = {"stage": "finetune", "towers": ["image", "text"], "losses": {"pairs": 1}}
     with pytest.raises(Killed):
         run_recipe(
             recipe(data, [{**stage, "training": training}]), tmp_path / "run", reporter=KillAfter(3)
@@ -158,7 +182,7 @@ def test_a_full_disk_leaves_the_earlier_state(data: dict[str, Path], tmp_path: P
     stage = {
         "stage": "finetune",
         "towers": ["image", "text"],
-        "similarity": 0,
+        "losses": {"pairs": 1},
         "training": {"save_every_seconds": 1e-9},
     }
     made = recipe(data, [stage])

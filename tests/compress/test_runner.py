@@ -14,7 +14,7 @@ from tests.compress.small_runs import recipe, student, write_data, write_teacher
 ONE = {"epochs": 1}
 IMAGE = {"stage": "distil", "tower": "image", "training": ONE}
 TEXT = {"stage": "distil", "tower": "text", "training": ONE}
-PAIRS = {"stage": "finetune", "towers": ["image", "text"], "similarity": 0, "training": ONE}
+PAIRS = {"stage": "finetune", "towers": ["image", "text"], "losses": {"pairs": 1}, "training": ONE}
 
 
 class Notes:
@@ -59,7 +59,9 @@ def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
 def test_each_stage_leaves_a_checkpoint_with_its_figures_log_and_recipe(
     data: dict[str, Path], teacher: Path, tmp_path: Path
 ) -> None:
-    made = recipe(data, [IMAGE, TEXT, {**PAIRS, "similarity": 1}], teacher=teacher)
+    made = recipe(
+        data, [IMAGE, TEXT, {**PAIRS, "losses": {"pairs": 1, "affinity": 1}}], teacher=teacher
+    )
     final = run_recipe(made, tmp_path / "run")
     assert sorted(p.name for p in (tmp_path / "run").iterdir() if p.is_dir()) == [
         "1-distil-image", "2-distil-text", "3-finetune-image-text", "student",
@@ -137,12 +139,17 @@ def test_another_teacher_means_another_run(
     assert notes.stages == ["1-distil-image"]
 
 
+def bridge_file(run: Path) -> Path:
+    (found,) = run.glob("bridge-*.safetensors")
+    return found
+
+
 def test_stage_one_needs_neither_pairs_nor_dev(data: dict[str, Path], tmp_path: Path) -> None:
     wide = write_teacher(tmp_path / "wide", dim=32)
     made = recipe(data, [IMAGE, TEXT], teacher=wide, use=("photos", "sentences"))
     final = run_recipe(made, tmp_path / "run")
     assert [one["dev"] for one in stage_metrics(made, tmp_path / "run")] == [{}, {}]
-    bridge = load_file(tmp_path / "run" / "bridge.safetensors")["weight"]
+    bridge = load_file(bridge_file(tmp_path / "run"))["weight"]
     assert bridge.shape == (32, 16)
     torch.testing.assert_close(bridge.T @ bridge, torch.eye(16), atol=1e-5, rtol=0)
     assert load_checkpoint(final).config.embedding_dim == 16
@@ -151,13 +158,13 @@ def test_stage_one_needs_neither_pairs_nor_dev(data: dict[str, Path], tmp_path: 
 def test_the_bridge_is_learned_once_and_then_kept(data: dict[str, Path], tmp_path: Path) -> None:
     wide = write_teacher(tmp_path / "wide", dim=32)
     run_recipe(recipe(data, [IMAGE], teacher=wide), tmp_path / "run")
-    learned = load_file(tmp_path / "run" / "bridge.safetensors")["weight"]
+    learned = load_file(bridge_file(tmp_path / "run"))["weight"]
     run_recipe(recipe(data, [IMAGE, TEXT], teacher=wide), tmp_path / "run")
-    kept = load_file(tmp_path / "run" / "bridge.safetensors")["weight"]
+    kept = load_file(bridge_file(tmp_path / "run"))["weight"]
     torch.testing.assert_close(kept, learned, atol=1e-5, rtol=0)
-    (tmp_path / "run" / "bridge.safetensors").write_bytes(b"damaged")
-    longer = recipe(data, [IMAGE, {**TEXT, "temperature": 0.1}], teacher=wide)
-    with pytest.raises(TrainingError, match="bridge.safetensors.*delete"):
+    bridge_file(tmp_path / "run").write_bytes(b"damaged")
+    longer = recipe(data, [IMAGE, {**TEXT, "losses": {"regression": 2}}], teacher=wide)
+    with pytest.raises(TrainingError, match="bridge-.*delete"):
         run_recipe(longer, tmp_path / "run")
 
 

@@ -60,18 +60,21 @@ def test_a_student_learns_from_its_teacher_and_from_pairs(
     data: dict[str, Path], tmp_path: Path
 ) -> None:
     torch.set_num_threads(1)
-    joint = stage("finetune", 16, towers=["image", "text"], similarity=0, captions_per_photo=2)
+    joint = stage(
+        "finetune", 16, towers=["image", "text"], losses={"pairs": 1}, captions_per_photo=2
+    )
     made = recipe(data, [joint], student=shape(64))
     teacher = run_recipe(made, tmp_path / "teacher")
     # Chance finds 10 of 100.
     taught = recall(stage_metrics(made, tmp_path / "teacher")[0]["dev"])
     assert taught > 0.2
-    hard = {"hard_negatives": 0.5, "mined": 16}
+    paired = {"pairs": 1, "affinity": 1, "hard_negatives": {"weight": 0.5, "mined": 16}}
+    unpaired = {"contrastive": {"bank": 512}, "regression": 1}
     stages = [
-        stage("distil", 8, tower="image", bank=512),
-        stage("distil", 8, tower="text", bank=512),
-        stage("finetune", 2, towers=["image"], **hard),
-        stage("finetune", 2, towers=["text"], **hard),
+        stage("distil", 8, tower="image", losses=unpaired),
+        stage("distil", 8, tower="text", losses=unpaired),
+        stage("finetune", 2, towers=["image"], losses=paired),
+        stage("finetune", 2, towers=["text"], losses=paired),
     ]
     made = recipe(data, stages, teacher=teacher, student=shape(32))
     student = run_recipe(made, tmp_path / "student")

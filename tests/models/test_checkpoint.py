@@ -12,6 +12,7 @@ from retrieval.models.checkpoint import (
     save_checkpoint,
     stored_fingerprint,
 )
+from retrieval.models.sparse.storage import Storage
 from retrieval.spec.errors import CheckpointError
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -39,8 +40,8 @@ def test_half_precision_is_stored_in_half_the_bytes_and_loaded_as_float(tmp_path
     image = {"kind": "timm", "backbones": [{"name": "resnet10t"}]}
     model = tiny_model(image=image)
     sizes = []
-    for half in (False, True):
-        save_checkpoint(tmp_path / "model", model, tiny_tokenizer(), half=half)
+    for values in ("fp32", "fp16"):
+        save_checkpoint(tmp_path / "model", model, tiny_tokenizer(), storage=Storage(values=values))
         sizes.append((tmp_path / "model" / "model.safetensors").stat().st_size)
     assert sizes[1] < 0.55 * sizes[0]
     loaded = load_checkpoint(tmp_path / "model").model.state_dict()

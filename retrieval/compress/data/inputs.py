@@ -10,11 +10,18 @@ from torch import Tensor, nn
 from retrieval.compress.data.order import Batches, batches_by_length, shuffled_batches
 from retrieval.compress.data.photos import PhotoViews, StoredViews
 from retrieval.compress.data.store import PixelStore
-from retrieval.compress.data.tokens import Ids, hide_tokens, token_lengths, trimmed
+from retrieval.compress.data.tokens import (
+    Ids,
+    hide_tokens,
+    token_lengths,
+    trimmed,
+    used_tokens,
+)
 from retrieval.compress.training import Training
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.normalise import PixelNormaliser
+from retrieval.spec.model import VitTower
 
 
 class Inputs(ABC):
@@ -34,8 +41,16 @@ class Inputs(ABC):
         """
 
     @abstractmethod
-    def encode(self, model: DualEncoder, inputs: Tensor) -> Tensor:
-        """Embeddings ``(batch, dim)`` of a batch, with the noise of training."""
+    def prepare(self, given: Tensor, *, noisy: bool) -> Tensor:
+        """A batch as a tower takes it; ``noisy`` adds the noise of training."""
+
+    @abstractmethod
+    def embed(self, model: DualEncoder, inputs: Tensor) -> Tensor:
+        """Embeddings ``(batch, dim)`` of a prepared batch, of length one."""
+
+    @abstractmethod
+    def used(self, inputs: Tensor) -> Tensor:
+        """Which positions of a transformer's hidden states count, ``(batch, length)``."""
 
 
 class PhotoInputs(Inputs, nn.Module):
@@ -76,6 +91,9 @@ class PhotoInputs(Inputs, nn.Module):
         self.training_settings = training
         self.seed = seed
         self.normalise = PixelNormaliser(spec)
+        tower = model.config.image
+        # A class token and the patches; only such towers have hidden states to match.
+        self.positions = 1 + (spec.size // tower.patch) ** 2 if isinstance(tower, VitTower) else 0
 
     @property
     def steps_per_epoch(self) -> int:
@@ -89,8 +107,14 @@ class PhotoInputs(Inputs, nn.Module):
         for indices, batch in zip(rest, pixels, strict=True):
             yield torch.tensor(self.views.rows(epoch, indices)), batch
 
-    def encode(self, model: DualEncoder, inputs: Tensor) -> Tensor:
-        return model.encode_image(channels_last(self.normalise(inputs)))
+    def prepare(self, given: Tensor, *, noisy: bool) -> Tensor:
+        return channels_last(self.normalise(given))
+
+    def embed(self, model: DualEncoder, inputs: Tensor) -> Tensor:
+        return model.encode_image(inputs)
+
+    def used(self, inputs: Tensor) -> Tensor:
+        return torch.ones(len(inputs), self.positions, dtype=torch.bool, device=inputs.device)
 
 
 class SentenceInputs(Inputs):
@@ -120,9 +144,15 @@ class SentenceInputs(Inputs):
         for indices in self._order(epoch)[first:]:
             yield torch.tensor(indices), trimmed(self.ids[indices], self.tower)
 
-    def encode(self, model: DualEncoder, inputs: Tensor) -> Tensor:
-        rate = self.training_settings.token_dropout if model.training else 0.0
-        return model.encode_text(hide_tokens(inputs, rate, self.tokenizer))
+    def prepare(self, given: Tensor, *, noisy: bool) -> Tensor:
+        rate = self.training_settings.token_dropout if noisy else 0.0
+        return hide_tokens(given, rate, self.tokenizer)
+
+    def embed(self, model: DualEncoder, inputs: Tensor) -> Tensor:
+        return model.encode_text(inputs)
+
+    def used(self, inputs: Tensor) -> Tensor:
+        return used_tokens(inputs, self.tokenizer)
 
     def _order(self, epoch: int) -> Batches:
         size = self.training_settings.batch_size

@@ -39,3 +39,9 @@ def hide_tokens(ids: Tensor, rate: float, tokenizer: Tokenizer) -> Tensor:
     is_mark = (ids == spec.start_id) | (ids == spec.end_id)
     hidden = (torch.rand(ids.shape, device=ids.device) < rate) & ~is_mark
     return ids.masked_fill(hidden, spec.pad_id)
+
+
+def used_tokens(ids: Tensor, tokenizer: Tokenizer) -> Tensor:
+    """Positions up to and with the first end token, boolean ``(rows, length)``."""
+    is_end = (ids == tokenizer.spec.end_id).int()
+    return is_end.cumsum(dim=1) - is_end == 0

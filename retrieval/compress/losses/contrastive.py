@@ -1,11 +1,36 @@
 """Contrastive distillation within one modality: pick your own teacher out of many."""
 
+from typing import Annotated, ClassVar
+
 import torch
 import torch.nn.functional as F  # noqa: N812
+from pydantic import Field
 from torch import Tensor
+
+from retrieval.compress.losses.loss import Loss, Need
+from retrieval.compress.losses.sides import mean_over_taught
+from retrieval.compress.losses.step import Step
 
 # Cosine above which two teacher embeddings are taken to be of the same item.
 _SAME = 1 - 1e-5
+
+
+class ContrastiveDistillation(Loss):
+    """Pick the own teacher embedding out of the batch and a memory bank (stage 1)."""
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"teacher"})
+
+    temperature: Annotated[float, Field(gt=0)] = 0.05
+    bank: Annotated[int, Field(ge=0)] = 4096
+    """Teacher embeddings of the corpus that serve as further negatives in each step."""
+
+    def __call__(self, step: Step) -> Tensor:
+        return mean_over_taught(
+            step,
+            lambda student, taught: contrastive_distillation(
+                student, taught.teacher, taught.bank(self.bank), self.temperature
+            ),
+        )
 
 
 def contrastive_distillation(

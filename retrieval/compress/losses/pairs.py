@@ -1,8 +1,24 @@
 """Contrastive loss over captioned photos, where a photo may have several captions."""
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+
+from retrieval.compress.losses.loss import Loss, Need
+from retrieval.compress.losses.step import Step
+
+
+class PairContrastive(Loss):
+    """In-batch contrast of photos and their captions, both ways (CLIP's loss)."""
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"pairs"})
+
+    def __call__(self, step: Step) -> Tensor:
+        assert step.photo_of_caption is not None
+        assert step.scale is not None
+        return pair_contrastive(step.similarity, step.photo_of_caption, step.scale)
 
 
 def pair_contrastive(similarity: Tensor, photo_of_caption: Tensor, scale: Tensor) -> Tensor:

@@ -1,85 +1,117 @@
 """Stage 1: one tower learns to give the teacher's embeddings, from unpaired items."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+from torch import Tensor, nn
 
 from retrieval.compress.bridge import Bridge
 from retrieval.compress.data.inputs import Inputs
-from retrieval.compress.losses.contrastive import contrastive_distillation
-from retrieval.compress.losses.regression import embedding_regression
+from retrieval.compress.earlier import Snapshots
+from retrieval.compress.hidden import HiddenStates
+from retrieval.compress.losses.step import Side, Step
 from retrieval.compress.stages.settings import Distil
+from retrieval.compress.targets import Targets
 from retrieval.compress.task import Task
 from retrieval.models.dual_encoder import DualEncoder
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What one teacher has to say of the items of a stage.
+
+    Attributes:
+        bridge: From the student's space to the teacher's.
+        targets: The teacher's embedding of each item.
+        unrelated: Its embeddings of the other modality's corpus; None where no loss asks.
+    """
+
+    bridge: Bridge
+    targets: Targets
+    unrelated: Targets | None = None
+
+
 class DistilTask(Task):
-    """Contrastive and regression losses of one tower against cached teacher embeddings.
+    """Losses of one tower against cached teacher embeddings.
 
     Args:
-        stage: Weights and settings.
+        stage: Losses and settings.
         model: The student; only ``stage.tower`` is trained.
-        bridge: From the student's space to the teacher's.
+        lessons: Of each teacher.
         inputs: Photos or sentences.
-        targets: The teacher's embedding of each item, ``(n, teacher_dim)``.
         judge: Gives dev figures of the present weights.
+        hidden: Runs the teacher's tower, where a loss asks for its hidden states.
+        snapshots: Earlier embeddings of the items, where a loss asks for them.
     """
 
     def __init__(
         self,
         stage: Distil,
         model: DualEncoder,
-        bridge: Bridge,
+        lessons: Sequence[Lesson],
         inputs: Inputs,
-        targets: Tensor,
         judge: Callable[[], Mapping[str, Any]],
+        *,
+        hidden: HiddenStates | None = None,
+        snapshots: Snapshots | None = None,
     ) -> None:
         super().__init__()
         self.settings = stage.training
         self.stage = stage
+        self.towers = stage.towers
         self.inputs = inputs
         self.steps_per_epoch = inputs.steps_per_epoch
         self.judge = judge
         self.model = model
-        self.bridge = bridge
+        self.bridges = nn.ModuleList(lesson.bridge for lesson in lessons)
+        # As modules of the task, buffers move to the device that the task moves to.
+        self.targets = nn.ModuleList(lesson.targets for lesson in lessons)
+        self.unrelated = nn.ModuleList(lesson.unrelated for lesson in lessons if lesson.unrelated)
+        self.hidden = hidden
+        self.snapshots = snapshots
         other = model.text if stage.tower == "image" else model.image
         other.requires_grad_(False)
-        self.targets: Tensor
-        self.register_buffer("targets", targets, persistent=False)
+
+    def start_epoch(self, epoch: int) -> None:
+        if self.snapshots is not None:
+            self.snapshots.take()
 
     def batches(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         return self.inputs.batches(epoch, first)
 
     def forward(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        indices, inputs = batch
-        student = self.bridge(self.inputs.encode(self.model, inputs).float())
+        indices, given = batch
+        inputs = self.inputs.prepare(given, noisy=self.training)
+        student = self.inputs.embed(self.model, inputs).float()
+        matched = [] if self.hidden is None else self.hidden(inputs, self.inputs.used(inputs))
         # Cosines divided by a temperature need more digits than mixed precision has.
         with torch.autocast(student.device.type, enabled=False):
-            return self._losses(F.normalize(student, dim=-1), self._teacher(indices))
-
-    def _losses(self, student: Tensor, teacher: Tensor) -> dict[str, Tensor]:
-        losses: dict[str, Tensor] = {}
-        if self.stage.contrastive:
-            losses["contrastive"] = self.stage.contrastive * contrastive_distillation(
-                student, teacher, self._bank(), self.stage.temperature
-            )
-        if self.stage.regression:
-            losses["regression"] = self.stage.regression * embedding_regression(student, teacher)
-        return losses
+            return self.stage.losses.of(list(self._steps(student, indices, matched)))
 
     def evaluate(self) -> Mapping[str, Any]:
         return self.judge()
 
-    def _bank(self) -> Tensor | None:
-        if not self.stage.bank:
-            return None
-        count = len(self.targets)
-        drawn = torch.randint(count, (min(self.stage.bank, count),), device=self.targets.device)
-        return self._teacher(drawn)
+    def extra_state(self) -> dict[str, Any]:
+        return {} if self.snapshots is None else {"snapshots": self.snapshots.state_dict()}
 
-    def _teacher(self, indices: Tensor) -> Tensor:
-        # The cache keeps half precision, in which lengths are one to three digits.
-        return F.normalize(self.targets[indices].float(), dim=-1)
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        if self.snapshots is not None:
+            self.snapshots.load_state_dict(state["snapshots"])
+
+    def _steps(
+        self, student: Tensor, indices: Tensor, hidden: Sequence[tuple[Tensor, Tensor]]
+    ) -> Iterator[Step]:
+        """The batch as each teacher sees it."""
+        embeddings = F.normalize(student, dim=-1)
+        snapshots = [] if self.snapshots is None else self.snapshots.of(indices)
+        for number, (bridge, targets) in enumerate(zip(self.bridges, self.targets, strict=True)):
+            taught = targets.taught(embeddings, indices, bridge)
+            side = Side(embeddings, taught=taught, snapshots=snapshots, hidden=hidden)
+            unrelated = self.unrelated[number].draw if len(self.unrelated) else None
+            if self.stage.tower == "image":
+                yield Step(images=side, unrelated=unrelated)
+            else:
+                yield Step(texts=side, unrelated=unrelated)

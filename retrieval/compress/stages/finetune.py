@@ -1,8 +1,8 @@
 """Stage 2: captioned photos; one tower learns against the frozen other, or both jointly."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,24 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from retrieval.compress.data.inputs import PhotoInputs, channels_last
+from retrieval.compress.bridge import Bridge
+from retrieval.compress.data.inputs import PhotoInputs
 from retrieval.compress.data.order import shuffled_batches
-from retrieval.compress.data.tokens import Ids, hide_tokens, trimmed
-from retrieval.compress.losses.hard_negatives import hard_negative_contrast
-from retrieval.compress.losses.pairs import pair_contrastive
-from retrieval.compress.losses.similarity import similarity_distillation
+from retrieval.compress.data.tokens import Ids, hide_tokens, trimmed, used_tokens
+from retrieval.compress.earlier import BestSelf, Snapshots
+from retrieval.compress.hidden import HiddenStates
+from retrieval.compress.losses.step import HardNegatives, Side, Step
 from retrieval.compress.mining import mine_hard_negatives
-from retrieval.compress.stages.settings import Finetune
+from retrieval.compress.stages.settings import Finetune, Tower
+from retrieval.compress.targets import Targets
 from retrieval.compress.task import Task
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 
 # CLIP's bound on the inverse temperature; beyond it the loss becomes unstable.
 _LARGEST_SCALE = 100.0
+
+Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,27 @@ class Pairs:
         photos: Views and order of the photos.
         ids: Token ids of all captions, ``(captions, context)``.
         photo_of_caption: ``(captions,)``, non-decreasing.
-        teacher_images: ``(photos, teacher_dim)``, or None without a teacher.
-        teacher_texts: ``(captions, teacher_dim)``, or None.
     """
 
     photos: PhotoInputs
     ids: Ids
     photo_of_caption: NDArray[np.int64]
-    teacher_images: Tensor | None
-    teacher_texts: Tensor | None
+
+
+@dataclass(frozen=True)
+class PairLesson:
+    """What one teacher has to say of captioned photos.
+
+    Attributes:
+        images: Its embeddings of the photos.
+        texts: Its embeddings of the captions.
+        bridge: From the student's space to the teacher's, as stage 1 learned it; None when
+            nothing leads there, and the teacher's similarities alone can be followed.
+    """
+
+    images: Targets
+    texts: Targets
+    bridge: Bridge | None = None
 
 
 @dataclass(frozen=True)
@@ -53,9 +69,13 @@ class Embedders:
     photos: Callable[[], Tensor]
     captions: Callable[[], Tensor]
 
+    def of(self, tower: Tower) -> Callable[[], Tensor]:
+        """The one of a tower."""
+        return self.photos if tower == "image" else self.captions
+
 
 class FinetuneTask(Task):
-    """Pair contrast, similarity distillation and hard negatives.
+    """Pair contrast, a teacher's similarities, hard negatives and whatever else is named.
 
     A frozen tower's embeddings of the whole corpus are computed once, at the first epoch:
     they never change, which is why the two towers are trained one after the other and why
@@ -68,18 +88,26 @@ class FinetuneTask(Task):
         model: DualEncoder,
         tokenizer: Tokenizer,
         pairs: Pairs,
+        lessons: Sequence[PairLesson],
         embedders: Embedders,
         judge: Callable[[], Mapping[str, Any]],
         *,
+        hidden: Mapping[Tower, HiddenStates],
         seed: int,
     ) -> None:
         super().__init__()
         self.settings = stage.training
         self.stage = stage
+        self.towers = stage.towers
         self.tokenizer = tokenizer
         self.pairs = pairs
-        # As a module of the task, it moves to the device that the task moves to.
+        # As modules of the task, these move to the device that the task moves to.
         self.normalise = pairs.photos.normalise
+        self.lessons = lessons
+        self.lesson_modules = nn.ModuleList(
+            part for one in lessons for part in (one.images, one.texts, one.bridge) if part
+        )
+        self.hidden = nn.ModuleDict(hidden)
         self.embedders = embedders
         self.judge = judge
         self.seed = seed
@@ -90,31 +118,51 @@ class FinetuneTask(Task):
         model.text.requires_grad_("text" in stage.towers)
         self.frozen: Tensor | None = None
         self.mined: Tensor | None = None
+        losses = stage.losses
+        self.best_self = nn.ModuleDict(
+            {tower: BestSelf(getattr(model, tower)) for tower in stage.towers}
+            if losses.self_teacher
+            else {}
+        )
+        self.snapshots = {
+            tower: Snapshots(losses.snapshots, embedders.of(tower))
+            for tower in stage.towers
+            if losses.snapshots is not None
+        }
         counts = np.bincount(pairs.photo_of_caption)
         self._first_caption = np.concatenate([[0], np.cumsum(counts)])
 
     def start_epoch(self, epoch: int) -> None:
-        if self.frozen is None and len(self.stage.towers) == 1:
+        if self.frozen is None and len(self.towers) == 1:
             self.frozen = self._embed_frozen()
-        if self.stage.hard_negatives:
+        if self.stage.losses.hard_negatives:
             self.mined = self._mine()
+        for snapshots in self.snapshots.values():
+            snapshots.take()
+
+    def judged(self, score: float | None) -> None:
+        for tower, best in self.best_self.items():
+            best.judged(getattr(self.model, tower), score)
 
     def extra_state(self) -> dict[str, Any]:
-        return {"mined": self.mined}
+        banks = {tower: one.state_dict() for tower, one in self.snapshots.items()}
+        return {"mined": self.mined, "snapshots": banks}
 
     def load_extra_state(self, state: Mapping[str, Any]) -> None:
         self.mined = state["mined"]
-        if len(self.stage.towers) == 1:
+        for tower, banks in state["snapshots"].items():
+            self.snapshots[tower].load_state_dict(banks)
+        if len(self.towers) == 1:
             self.eval()
             self.frozen = self._embed_frozen()
 
-    def batches(self, epoch: int, first: int) -> Iterator[dict[str, Tensor]]:
+    def batches(self, epoch: int, first: int) -> Iterator[Batch]:
         size = self.settings.batch_size
         order = shuffled_batches(
             len(self.pairs.photos.views), size, seed=self.seed, epoch=epoch
         )[first:]  # fmt: skip
         pixels = None
-        if "image" in self.stage.towers:
+        if "image" in self.towers:
             workers = self.settings.loader_workers
             pixels = self.pairs.photos.views.batches(order, epoch, workers)
         for number, photos in enumerate(order, start=first):
@@ -126,72 +174,78 @@ class FinetuneTask(Task):
             }
             if pixels is not None:
                 batch["pixels"] = next(pixels)
-            if "text" in self.stage.towers:
+            if "text" in self.towers:
                 batch["ids"] = trimmed(self.pairs.ids[captions], self.model.config.text)
             yield batch
 
-    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        images = self._images(batch)
-        texts = self._texts(batch)
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        images, texts = self._images(batch), self._texts(batch)
         # Cosines divided by a temperature need more digits than mixed precision has.
-        with torch.autocast(images.device.type, enabled=False):
-            return self._losses(images, texts, batch)
-
-    def _losses(self, images: Tensor, texts: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        stage = self.stage
-        scale = self.log_scale.exp().clamp(max=_LARGEST_SCALE)
-        similarity = images @ texts.T
-        losses: dict[str, Tensor] = {}
-        if stage.pairs:
-            losses["pairs"] = stage.pairs * pair_contrastive(similarity, batch["owner"], scale)
-        if stage.similarity:
-            losses["similarity"] = stage.similarity * similarity_distillation(
-                similarity, self._teacher_similarity(batch), scale, 1 / stage.teacher_temperature
-            )
-        if stage.hard_negatives:
-            losses["hard_negatives"] = stage.hard_negatives * self._hard_negatives(
-                images, texts, batch, scale
-            )
-        return losses
+        with torch.autocast(images.student.device.type, enabled=False):
+            return self.stage.losses.of(list(self._steps(images, texts, batch)))
 
     def evaluate(self) -> Mapping[str, Any]:
         return self.judge()
 
-    def _images(self, batch: dict[str, Tensor]) -> Tensor:
+    def _steps(self, images: Side, texts: Side, batch: Batch) -> Iterator[Step]:
+        """The batch as each teacher sees it; once when there is none."""
+        scale = self.log_scale.exp().clamp(max=_LARGEST_SCALE)
+        hard = self._hard_negatives(images, texts, batch)
+        for lesson in self.lessons or [None]:
+            yield Step(
+                _taught(images, lesson and lesson.images, batch["photo"], lesson),
+                _taught(texts, lesson and lesson.texts, batch["caption"], lesson),
+                photo_of_caption=batch["owner"],
+                scale=scale,
+                hard=hard,
+            )
+
+    def _images(self, batch: Batch) -> Side:
         if "pixels" not in batch:
-            assert self.frozen is not None
-            return self.frozen[batch["photo"].cpu()].to(batch["photo"].device)
-        pixels = channels_last(self.normalise(batch["pixels"]))
-        return F.normalize(self.model.encode_image(pixels).float(), dim=-1)
+            return self._frozen_side(batch["photo"])
+        return self._side("image", self.pairs.photos.prepare(batch["pixels"], noisy=True), batch)
 
-    def _texts(self, batch: dict[str, Tensor]) -> Tensor:
+    def _texts(self, batch: Batch) -> Side:
         if "ids" not in batch:
-            assert self.frozen is not None
-            return self.frozen[batch["caption"].cpu()].to(batch["caption"].device)
+            return self._frozen_side(batch["caption"])
         rate = self.settings.token_dropout if self.training else 0.0
-        ids = hide_tokens(batch["ids"], rate, self.tokenizer)
-        return F.normalize(self.model.encode_text(ids).float(), dim=-1)
+        return self._side("text", hide_tokens(batch["ids"], rate, self.tokenizer), batch)
 
-    def _teacher_similarity(self, batch: dict[str, Tensor]) -> Tensor:
-        assert self.pairs.teacher_images is not None
-        assert self.pairs.teacher_texts is not None
-        images = self.pairs.teacher_images[batch["photo"].cpu()]
-        texts = self.pairs.teacher_texts[batch["caption"].cpu()]
-        return (images.float() @ texts.float().T).to(batch["photo"].device)
-
-    def _hard_negatives(
-        self, images: Tensor, texts: Tensor, batch: dict[str, Tensor], scale: Tensor
-    ) -> Tensor:
-        assert self.mined is not None
+    def _frozen_side(self, indices: Tensor) -> Side:
         assert self.frozen is not None
-        trains_image = self.stage.towers == ("image",)
-        of_photo = images[batch["owner"]]
-        query, positive = (of_photo, texts) if trains_image else (texts, of_photo)
-        row = batch["photo"][batch["owner"]] if trains_image else batch["caption"]
+        return Side(self.frozen[indices.cpu()].to(indices.device), trained=False)
+
+    def _side(self, tower: Tower, inputs: Tensor, batch: Batch) -> Side:
+        """A tower in training on one batch, and what earlier states of it say."""
+        module = getattr(self.model, tower)
+        student = F.normalize(module(inputs).float(), dim=-1)
+        hidden: Sequence[tuple[Tensor, Tensor]] = ()
+        if tower in self.hidden:
+            is_text = tower == "text"
+            used = (
+                used_tokens(inputs, self.tokenizer) if is_text else self.pairs.photos.used(inputs)
+            )
+            hidden = self.hidden[tower](inputs, used)
+        best = self.best_self[tower](inputs) if tower in self.best_self else None
+        snapshots = []
+        if tower in self.snapshots:
+            snapshots = self.snapshots[tower].of(batch["photo" if tower == "image" else "caption"])
+        return Side(student, best_self=best, snapshots=snapshots, hidden=hidden)
+
+    def _hard_negatives(self, images: Side, texts: Side, batch: Batch) -> HardNegatives | None:
+        loss = self.stage.losses.hard_negatives
+        if loss is None or self.mined is None:
+            return None
+        assert self.frozen is not None
+        of_photo = images.student[batch["owner"]]
+        query, positive, row = (
+            (of_photo, texts.student, batch["photo"][batch["owner"]])
+            if self.towers == ("image",)
+            else (texts.student, of_photo, batch["caption"])
+        )
         mined = self.mined[row.cpu()]
-        drawn = torch.randint(mined.shape[1], (len(mined), self.stage.negatives))
-        negatives = self.frozen[mined.gather(1, drawn)].to(query.device)
-        return hard_negative_contrast(query, positive, negatives, scale)
+        drawn = torch.randint(mined.shape[1], (len(mined), loss.negatives))
+        return HardNegatives(query, positive, self.frozen[mined.gather(1, drawn)].to(query.device))
 
     def _draw_captions(
         self, photos: list[int], epoch: int, number: int
@@ -208,23 +262,33 @@ class FinetuneTask(Task):
         return np.array(captions), np.array(owner)
 
     def _embed_frozen(self) -> Tensor:
-        embedders = self.embedders
-        return embedders.photos() if self.stage.towers == ("text",) else embedders.captions()
+        return self.embedders.of("image" if self.towers == ("text",) else "text")()
 
     def _mine(self) -> Tensor:
         assert self.frozen is not None
-        photo_of_caption = self.pairs.photo_of_caption
+        assert self.stage.losses.hard_negatives is not None
         photos = np.arange(len(self.pairs.photos.views))
-        trains_image = self.stage.towers == ("image",)
-        queries = self.embedders.photos() if trains_image else self.embedders.captions()
-        sides = (photos, photo_of_caption)
-        teachers = (self.pairs.teacher_images, self.pairs.teacher_texts)
-        if not trains_image:
+        sides = (photos, self.pairs.photo_of_caption)
+        teachers = (None, None)
+        if self.lessons and self.stage.losses.hard_negatives.filtered:
+            first = self.lessons[0]
+            teachers = tuple(
+                one.embeddings.float().cpu().numpy() for one in (first.images, first.texts)
+            )
+        if self.towers == ("text",):
             sides, teachers = sides[::-1], teachers[::-1]
         mined = mine_hard_negatives(
-            queries.numpy(), self.frozen.numpy(), sides[0], sides[1],
-            count=self.stage.mined,
-            teacher_queries=None if teachers[0] is None else teachers[0].float().numpy(),
-            teacher_candidates=None if teachers[1] is None else teachers[1].float().numpy(),
+            self.embedders.of(self.towers[0])().numpy(), self.frozen.numpy(), *sides,
+            count=self.stage.losses.hard_negatives.mined,
+            teacher_queries=teachers[0],
+            teacher_candidates=teachers[1],
         )  # fmt: skip
         return torch.from_numpy(mined)
+
+
+def _taught(
+    side: Side, targets: Targets | None, indices: Tensor, lesson: PairLesson | None
+) -> Side:
+    if targets is None or lesson is None:
+        return side
+    return replace(side, taught=targets.taught(side.student, indices, lesson.bridge))

@@ -1,90 +1,184 @@
 """From a stage of a recipe to the task that the loop trains."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from retrieval.compress.bridge import Bridge
 from retrieval.compress.data.inputs import Inputs, PhotoInputs, SentenceInputs
+from retrieval.compress.earlier import Snapshots
 from retrieval.compress.embed import embed_ids, embed_photos
+from retrieval.compress.hidden import HiddenStates
 from retrieval.compress.judge import Judge
 from retrieval.compress.materials import Materials, mirrors
-from retrieval.compress.stages.distil import DistilTask
-from retrieval.compress.stages.finetune import Embedders, FinetuneTask, Pairs
-from retrieval.compress.stages.settings import Distil, Finetune
+from retrieval.compress.stages.distil import DistilTask, Lesson
+from retrieval.compress.stages.finetune import Embedders, FinetuneTask, PairLesson, Pairs
+from retrieval.compress.stages.settings import Distil, Finetune, Tower, TrainingStage
+from retrieval.compress.targets import Targets
+from retrieval.compress.task import Task
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
+from retrieval.spec.errors import RecipeError
 
 
-def make_distil(
-    stage: Distil,
-    model: DualEncoder,
-    tokenizer: Tokenizer,
-    materials: Materials,
-    judge: Judge,
-    *,
-    learned_bridge: Path | None,
-    seed: int,
-) -> DistilTask:
-    """Stage 1 of one tower.
+@dataclass(frozen=True)
+class Workshop:
+    """All that a stage is made from.
 
-    Args:
-        stage: What to do.
+    Attributes:
         model: The student.
         tokenizer: Its tokenizer.
-        materials: What to learn from.
-        judge: Scores the student in the teacher's space.
-        learned_bridge: The bridge of an earlier stage, which stays as it is; None to learn it.
+        materials: What to learn from, as each teacher sees it; one without a teacher when
+            the recipe has none.
+        bridges: Where an earlier stage left the map to each teacher's space, or will leave it.
         seed: Seeds order and views.
     """
-    inputs: Inputs
-    if stage.tower == "image":
-        photos = materials.photos()
-        targets = photos.targets
-        inputs = PhotoInputs(photos.paths, model, stage.training, seed=seed, mirror=photos.mirror)
-    else:
-        sentences = materials.sentences()
-        targets = sentences.targets
-        ids = tokenizer.batch(sentences.texts)
-        inputs = SentenceInputs(ids, model, tokenizer, stage.training, seed=seed)
-    bridge = _bridge(model, materials, targets, learned_bridge)
-    score = judge.image_tower if stage.tower == "image" else judge.text_tower
-    return DistilTask(stage, model, bridge, inputs, targets, lambda: score(bridge))
 
+    model: DualEncoder
+    tokenizer: Tokenizer
+    materials: Sequence[Materials]
+    bridges: Sequence[Path]
+    seed: int
 
-def make_finetune(
-    stage: Finetune,
-    model: DualEncoder,
-    tokenizer: Tokenizer,
-    materials: Materials,
-    judge: Judge,
-    *,
-    seed: int,
-) -> FinetuneTask:
-    """Stage 2 of one tower or of both; arguments as `make_distil` takes them."""
-    corpus = materials.pairs()
-    training = stage.training
-    ids = tokenizer.batch(corpus.sentences)
-    views = PhotoInputs(corpus.photos, model, training, seed=seed, mirror=mirrors(corpus))
-    pairs = Pairs(views, ids, corpus.photo_of_sentence, corpus.images, corpus.texts)
-    embedders = Embedders(
-        photos=lambda: embed_photos(model, corpus.photos, workers=training.loader_workers),
-        captions=lambda: embed_ids(model, ids),
-    )
-    return FinetuneTask(stage, model, tokenizer, pairs, embedders, judge.student, seed=seed)
+    def make(self, stage: TrainingStage) -> Task:
+        """The task of a stage.
 
+        Raises:
+            RecipeError: Losses ask for what data or teachers do not have.
+        """
+        return self._distil(stage) if isinstance(stage, Distil) else self._finetune(stage)
 
-def _bridge(
-    model: DualEncoder, materials: Materials, targets: Tensor, learned: Path | None
-) -> Bridge:
-    bridge = Bridge(model.config.embedding_dim, targets.shape[1])
-    if learned is not None:
-        bridge.load(learned)
-    elif materials.data.pairs:
-        pairs = materials.pairs()
-        assert pairs.images is not None
-        assert pairs.texts is not None
-        bridge.start_from_principal_directions(pairs.images, pairs.texts)
-    else:
-        bridge.start_from_principal_directions(targets)
-    return bridge
+    def _distil(self, stage: Distil) -> DistilTask:
+        model, training = self.model, stage.training
+        is_image = stage.tower == "image"
+        taught = [one.photos() if is_image else one.sentences() for one in self.materials]
+        items = taught[0]
+        inputs: Inputs
+        embed: Callable[[], Tensor]
+        if is_image:
+            inputs = PhotoInputs(items.paths, model, training, seed=self.seed, mirror=items.mirror)
+            embed = partial(embed_photos, model, items.paths, workers=training.loader_workers)
+        else:
+            ids = self.tokenizer.batch(items.texts)
+            inputs = SentenceInputs(ids, model, self.tokenizer, training, seed=self.seed)
+            embed = partial(embed_ids, model, ids)
+        lessons = [
+            Lesson(
+                self._bridge(number, one.targets),
+                Targets(one.targets),
+                self._unrelated(stage, number),
+            )
+            for number, one in enumerate(taught)
+        ]
+        judge = self._judge(stage)
+        score = judge.image_tower if is_image else judge.text_tower
+        snapshots = stage.losses.snapshots
+        return DistilTask(
+            stage,
+            model,
+            lessons,
+            inputs,
+            lambda: score(lessons[0].bridge),
+            hidden=self._hidden(stage).get(stage.tower),
+            snapshots=None if snapshots is None else Snapshots(snapshots, embed),
+        )
+
+    def _finetune(self, stage: Finetune) -> FinetuneTask:
+        training = stage.training
+        corpora = [one.pairs() for one in self.materials]
+        corpus = corpora[0]
+        ids = self.tokenizer.batch(corpus.sentences)
+        views = PhotoInputs(
+            corpus.photos, self.model, training, seed=self.seed, mirror=mirrors(corpus)
+        )
+        lessons = [
+            PairLesson(
+                Targets(one.images), Targets(one.texts), self._learned_bridge(number, one.images)
+            )
+            for number, one in enumerate(corpora)
+            if one.images is not None and one.texts is not None
+        ]
+        self._refuse_unbridged(stage, lessons)
+        embedders = Embedders(
+            photos=partial(
+                embed_photos, self.model, corpus.photos, workers=training.loader_workers
+            ),
+            captions=partial(embed_ids, self.model, ids),
+        )
+        return FinetuneTask(
+            stage,
+            self.model,
+            self.tokenizer,
+            Pairs(views, ids, corpus.photo_of_sentence),
+            lessons,
+            embedders,
+            self._judge(stage).student,
+            hidden=self._hidden(stage),
+            seed=self.seed,
+        )
+
+    def _judge(self, stage: TrainingStage) -> Judge:
+        workers = stage.training.loader_workers
+        return Judge(self.model, self.tokenizer, self.materials[0].dev(), workers=workers)
+
+    def _bridge(self, number: int, targets: Tensor) -> Bridge:
+        """The map to a teacher's space: an earlier stage's, or one that this stage learns."""
+        learned = self._learned_bridge(number, targets)
+        if learned is not None:
+            return learned
+        bridge = Bridge(self.model.config.embedding_dim, targets.shape[1])
+        materials = self.materials[number]
+        if materials.data.pairs:
+            pairs = materials.pairs()
+            assert pairs.images is not None
+            assert pairs.texts is not None
+            bridge.start_from_principal_directions(pairs.images, pairs.texts)
+        else:
+            bridge.start_from_principal_directions(targets)
+        return bridge
+
+    def _learned_bridge(self, number: int, targets: Tensor) -> Bridge | None:
+        dims = self.model.config.embedding_dim, targets.shape[1]
+        if dims[0] != dims[1] and not self.bridges[number].exists():
+            return None
+        bridge = Bridge(*dims)
+        if self.bridges[number].exists():
+            bridge.load(self.bridges[number])
+        return bridge
+
+    def _unrelated(self, stage: Distil, number: int) -> Targets | None:
+        """A teacher's embeddings of the other modality, where a loss asks for them."""
+        if not stage.losses.needing("unrelated"):
+            return None
+        materials = self.materials[number]
+        others = materials.sentences() if stage.tower == "image" else materials.photos()
+        if not len(others.targets):
+            kind = "sentences" if stage.tower == "image" else "photos"
+            raise RecipeError(f"losses.unpaired of the {stage.tower} tower needs data.{kind}")
+        return Targets(others.targets)
+
+    def _hidden(self, stage: TrainingStage) -> dict[Tower, HiddenStates]:
+        """Teacher towers to run beside the student's, where a loss asks for hidden states."""
+        loss = stage.losses.hidden
+        if loss is None or not loss.weight:
+            return {}
+        teacher = self.materials[0].teacher
+        assert teacher is not None
+        model = teacher.model_like(self.model.config, stage.towers)
+        towers: dict[Tower, nn.Module] = {"image": model.image, "text": model.text}
+        return {
+            tower: HiddenStates(loss, getattr(self.model, tower), towers[tower])
+            for tower in stage.towers
+        }
+
+    def _refuse_unbridged(self, stage: Finetune, lessons: Sequence[PairLesson]) -> None:
+        for name in ("contrastive", "regression", "interactive"):
+            loss = getattr(stage.losses, name)
+            if loss is not None and loss.weight and any(one.bridge is None for one in lessons):
+                raise RecipeError(
+                    f"losses.{name} compares embeddings in the teacher's space; a student of "
+                    "another embedding_dim needs a stage distil before this one"
+                )

@@ -4,63 +4,84 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from retrieval.compress.training import Training, Weight
+from retrieval.compress.losses.affinity import AffinityMimicking
+from retrieval.compress.losses.contrastive import ContrastiveDistillation
+from retrieval.compress.losses.pairs import PairContrastive
+from retrieval.compress.losses.registry import Losses
+from retrieval.compress.losses.regression import EmbeddingRegression
+from retrieval.compress.prune.settings import Prune
+from retrieval.compress.quantise.settings import Quantise
+from retrieval.compress.training import Training
 from retrieval.spec.base import Spec
 
+Tower = Literal["image", "text"]
 
-class Distil(Spec):
-    """Stage 1: one tower learns the teacher's embeddings, without pairs."""
+_MODIFIERS = ("prune", "quantise")
 
-    stage: Literal["distil"]
-    tower: Literal["image", "text"]
-    contrastive: Weight = 1.0
-    """Pick the own teacher embedding out of the batch and a bank (METHODS 1.2)."""
-    regression: Weight = 1.0
-    """Squared distance to the teacher's embedding, times the embedding's length."""
-    temperature: Annotated[float, Field(gt=0)] = 0.05
-    bank: Annotated[int, Field(ge=0)] = 4096
-    """Teacher embeddings of the corpus that serve as further negatives in each step."""
+
+class TrainingStage(Spec):
+    """What every stage that trains has: losses, settings of the loop."""
+
+    losses: Losses
     training: Training = Training()
+    prune: Prune | None = None
+    """Take units out, or zero weights, while the stage trains."""
+    quantise: Quantise | None = None
+    """Train weights on the grid of the exported model."""
+
+    @property
+    def modified(self) -> str | None:
+        """What changes the model besides training, by its entry in the recipe."""
+        return next((name for name in _MODIFIERS if getattr(self, name) is not None), None)
 
     @model_validator(mode="after")
-    def _can_work(self) -> Self:
-        if not (self.contrastive or self.regression):
-            raise ValueError("contrastive and regression are both 0: nothing to learn")
+    def _one_change_at_a_time(self) -> Self:
+        if len(named := [name for name in _MODIFIERS if getattr(self, name) is not None]) > 1:
+            raise ValueError(f"{' and '.join(named)} cannot share a stage; give each its own")
         return self
 
 
-class Finetune(Spec):
+class Distil(TrainingStage):
+    """Stage 1: one tower learns the teacher's embeddings, without pairs."""
+
+    stage: Literal["distil"]
+    tower: Tower
+    losses: Losses = Losses(contrastive=ContrastiveDistillation(), regression=EmbeddingRegression())
+
+    @property
+    def towers(self) -> tuple[Tower, ...]:
+        """The tower that learns."""
+        return (self.tower,)
+
+    @model_validator(mode="after")
+    def _can_work(self) -> Self:
+        if paired := self.losses.needing("pairs"):
+            raise ValueError(
+                f"losses.{paired[0]} needs captioned pairs, which stage distil does not use; "
+                "move it to a stage finetune"
+            )
+        return self
+
+
+class Finetune(TrainingStage):
     """Stage 2: captioned photos, one tower against the frozen other, or both jointly."""
 
     stage: Literal["finetune"]
-    towers: tuple[Literal["image", "text"], ...]
-    pairs: Weight = 1.0
-    """In-batch contrastive loss, both ways."""
-    similarity: Weight = 1.0
-    """Divergence from the teacher's in-batch similarity distribution, both ways."""
-    hard_negatives: Weight = 0.0
-    """Contrast with what the frozen side's index ranks wrongly high."""
-    mined: Annotated[int, Field(ge=1)] = 64
-    """Nearest wrong items kept per query when mining, at the start of each epoch."""
-    negatives: Annotated[int, Field(ge=1)] = 8
-    """Of these, how many each step draws."""
+    towers: tuple[Tower, ...]
+    losses: Losses = Losses(pairs=PairContrastive(), affinity=AffinityMimicking())
     captions_per_photo: Annotated[int, Field(ge=1)] = 1
     temperature: Annotated[float, Field(gt=0)] = 0.05
     """Start of the learned temperature of the contrastive losses."""
-    teacher_temperature: Annotated[float, Field(gt=0)] = 0.05
-    training: Training = Training()
 
     @model_validator(mode="after")
     def _can_work(self) -> Self:
         if not self.towers or len(set(self.towers)) != len(self.towers):
             raise ValueError("towers must be [image], [text] or [image, text]")
-        if self.hard_negatives and len(self.towers) == 2:
+        if self.losses.needing("frozen tower") and len(self.towers) == 2:
             raise ValueError(
-                "hard_negatives needs one tower frozen: an index of moving embeddings would be "
-                "stale; set it to 0 or train one tower"
+                "losses.hard_negatives needs one tower frozen: an index of moving embeddings "
+                "would be stale; leave it out or train one tower"
             )
-        if not (self.pairs or self.similarity or self.hard_negatives):
-            raise ValueError("pairs, similarity and hard_negatives are all 0: nothing to learn")
         return self
 
 
