@@ -7,8 +7,12 @@ import torch
 from torch import Tensor, nn
 
 import retrieval.models.torchvision_guard  # noqa: F401  (before timm)
+from retrieval.models.surgery.widths import narrow
 from retrieval.spec.errors import CheckpointError
 from retrieval.spec.model import TimmBackbone, TimmTower
+
+PROBE_SIZE = 64
+"""Pixels a side that every convolutional network takes, for runs that only look at shapes."""
 
 
 class TimmImageTower(nn.Module):
@@ -23,7 +27,10 @@ class TimmImageTower(nn.Module):
         self.backbones = nn.ModuleList(_create(backbone) for backbone in spec.backbones)
         self.feature_mean: Tensor
         self.feature_scale: Tensor
-        features = sum(_output_size(backbone) for backbone in self.backbones)
+        features = sum(
+            output_size(backbone, one)
+            for backbone, one in zip(self.backbones, spec.backbones, strict=True)
+        )
         self.register_buffer("feature_mean", torch.zeros(features))
         self.register_buffer("feature_scale", torch.ones(features))
         self.standardise = spec.standardise
@@ -59,10 +66,31 @@ def _create(spec: TimmBackbone) -> nn.Module:
         raise CheckpointError(
             f"timm cannot make {spec.name} with options {spec.options}: {reason}"
         ) from error
+    try:
+        narrow(backbone, spec.widths)
+    except CheckpointError as error:
+        raise CheckpointError(f"{spec.name}: {error}") from error
     return backbone
 
 
-def _output_size(backbone: nn.Module) -> int:
+def output_size(backbone: nn.Module, spec: TimmBackbone) -> int:
+    """Features that a backbone gives after pooling."""
+    if spec.widths:
+        return _measured_size(backbone, spec)
     # Some families (MobileNetV3, V4) widen after pooling; `num_features` is before that.
     size: Any = getattr(backbone, "head_hidden_size", None) or backbone.num_features
     return int(size)
+
+
+def _measured_size(backbone: nn.Module, spec: TimmBackbone) -> int:
+    """Features of a narrowed network, which its own attributes do not know."""
+    training = backbone.training
+    try:
+        with torch.no_grad():
+            features = backbone.eval()(torch.zeros(1, 3, PROBE_SIZE, PROBE_SIZE))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{spec.name}: widths do not fit together: {reason}") from error
+    finally:
+        backbone.train(training)
+    return int(features.shape[-1])
