@@ -33,7 +33,7 @@ def pack_bundle(
     source: Checkpoint,
     folder: Path,
     *,
-    precision: OnnxPrecision = "fp16",
+    precision: OnnxPrecision | None = None,
     image_precision: OnnxPrecision | None = None,
     text_precision: OnnxPrecision | None = None,
     licence: str = UNKNOWN_LICENCE,
@@ -47,7 +47,8 @@ def pack_bundle(
     Args:
         source: A loaded checkpoint.
         folder: Where to write; an earlier bundle there is replaced, anything else is not.
-        precision: Of both towers, unless one of the next two says otherwise.
+        precision: Of both towers, unless one of the next two says otherwise. By default
+            ``trained`` for a checkpoint that was quantised in training, else ``fp16``.
         image_precision: Of the image tower.
         text_precision: Of the text tower.
         licence: Terms of the weights, for ``bundle.json`` and the ONNX files.
@@ -64,6 +65,7 @@ def pack_bundle(
     if model_card is not None and not model_card.is_file():
         raise ExportError(f"there is no model card at {model_card}")
     truth = TorchEncoder(source)
+    precision = precision or ("trained" if source.config.quantisation else "fp16")
     precisions: dict[Tower, OnnxPrecision] = {
         "image": image_precision or precision,
         "text": text_precision or precision,

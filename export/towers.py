@@ -9,10 +9,12 @@ import onnx
 from numpy.typing import NDArray
 
 from export.quantize.onnx import OnnxPrecision, quantise
+from export.quantize.trained import TrainedWeight, find_trained, precision_of
 from export.targets.graphs import Graph, image_graph, text_graph
 from export.targets.onnx import serialise, trace
 from export.verify.parity import agreement, check_exact, reference, run_batch, run_rows
 from retrieval.models.dual_encoder import DualEncoder
+from retrieval.spec.bundle import Precision
 
 Tower = Literal["image", "text"]
 
@@ -31,7 +33,7 @@ class ConvertedTower:
     """
 
     data: bytes
-    precision: OnnxPrecision
+    precision: Precision
     report: dict[str, Any]
 
 
@@ -53,7 +55,8 @@ def convert_tower(
         metadata: Stored in the file.
 
     Raises:
-        ExportError: The tower has no converter, or its fp32 form differs from PyTorch.
+        ExportError: The tower has no converter, its fp32 form differs from PyTorch, or a
+            weight is not on the grid that the configuration promises.
     """
     graph: Graph = image_graph(model) if tower == "image" else text_graph(model)
     traced = trace(graph, inputs, metadata=metadata)
@@ -65,24 +68,35 @@ def convert_tower(
         agreement(expected, run_batch(data, inputs)),
     )
     report: dict[str, Any] = {"fp32": exact._asdict()}
-    if precision == "fp32":
-        return ConvertedTower(serialise(quantise(traced, "fp32")), precision, report)
-    data, found = _quantised(traced, precision, inputs, expected)
-    report[precision] = found
-    return ConvertedTower(data, precision, report)
+    trained = find_trained(traced, model, tower) if precision in ("int8", "trained") else {}
+    called, stored = _named(precision, trained)
+    if stored == "fp32":
+        return ConvertedTower(serialise(quantise(traced, "fp32")), called, report)
+    data, report[called] = _quantised(traced, stored, trained, inputs, expected)
+    return ConvertedTower(data, called, report)
+
+
+def _named(
+    precision: OnnxPrecision, trained: Mapping[str, TrainedWeight]
+) -> tuple[Precision, OnnxPrecision]:
+    """What the manifest calls a precision, and what to store a tower in."""
+    if precision != "trained":
+        return precision, precision
+    return (precision_of(trained), precision) if trained else ("fp16", "fp16")
 
 
 def _quantised(
     traced: onnx.ModelProto,
     precision: OnnxPrecision,
+    trained: Mapping[str, TrainedWeight],
     inputs: NDArray[np.generic],
     expected: NDArray[np.float32],
 ) -> tuple[bytes, dict[str, Any]]:
-    data = serialise(quantise(traced, precision))
+    data = serialise(quantise(traced, precision, trained=trained))
     found = agreement(expected, run_rows(data, inputs))
-    if precision == "fp16" or found.min_cosine >= INT8_CONVOLUTIONS:
+    if precision != "int8" or found.min_cosine >= INT8_CONVOLUTIONS:
         return data, found._asdict()
-    gentler = serialise(quantise(traced, precision, convolutions="fp16"))
+    gentler = serialise(quantise(traced, precision, trained=trained, convolutions="fp16"))
     better = agreement(expected, run_rows(gentler, inputs))
     if len(gentler) == len(data) or better.min_cosine <= found.min_cosine:
         return data, found._asdict()

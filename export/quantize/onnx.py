@@ -11,15 +11,21 @@
     stored as int8, computed in float32, since dynamic int8 makes convolutions many times
     slower. In both, token embeddings are int8 with a scale for each row, and what is left
     over is stored as float16.
+``trained``
+    Weights that were trained on a grid are stored as its codes, 8, 4 or (ternary) 2 bits
+    each, with its scales; products whose inputs were trained in int8 run in int8. What is
+    left over is stored as float16. In ``int8`` too, such weights keep their grid.
 """
 
 from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 import numpy as np
 import onnx
 from onnx import NodeProto, helper, numpy_helper
 
+from export.quantize.products import multiply_integers
 from export.quantize.storage import (
     float_weights,
     int8_tensors,
@@ -27,18 +33,18 @@ from export.quantize.storage import (
     store_half,
     store_int8,
     store_tables,
-    substitute,
-    widen,
 )
+from export.quantize.trained import TrainedWeight, store_trained
 from retrieval.encode.onnx import ACTIVATIONS, DYNAMIC
 
-OnnxPrecision = Literal["fp32", "fp16", "int8"]
+OnnxPrecision = Literal["fp32", "fp16", "int8", "trained"]
 
 
 def quantise(
     model: onnx.ModelProto,
     precision: OnnxPrecision,
     *,
+    trained: Mapping[str, TrainedWeight] | None = None,
     convolutions: Literal["int8", "fp16"] = "int8",
 ) -> onnx.ModelProto:
     """A copy of an fp32 graph in another precision.
@@ -46,26 +52,37 @@ def quantise(
     Args:
         model: Traced in float32; not changed.
         precision: What the module's description says of each.
-        convolutions: How ``int8`` stores convolution weights; ``fp16`` for towers that
+        trained: Weights that lie on a grid; ``int8`` and ``trained`` store them as they are.
+        convolutions: How ``int8`` stores other convolution weights; ``fp16`` for towers that
             suffer from the other.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    activations = "float32"
+    kept = dict(trained or {}) if precision in ("int8", "trained") else {}
+    transformer = _is_transformer(copy)
+    _take_out(copy, kept)
+    integer = False
     if precision != "fp32":
         store_tables(copy, int8=precision == "int8")
     if precision == "int8":
-        if _is_transformer(copy) and _quantise_products(copy):
-            activations = DYNAMIC
+        integer = transformer and _quantise_products(copy)
         axes = _channel_axes(copy)
         if convolutions == "fp16":
             axes = {name: axis for name, axis in axes.items() if not _feeds(copy, name, "Conv")}
         store_int8(copy, axes)
     if precision != "fp32":
         store_half(copy)
+    # Last, since the steps before would store its scales in float16.
+    integer = store_trained(copy, kept) or integer
     metadata = {entry.key: entry.value for entry in copy.metadata_props}
+    activations = DYNAMIC if integer else "float32"
     helper.set_model_props(copy, metadata | {ACTIVATIONS: activations})
     return copy
+
+
+def _take_out(model: onnx.ModelProto, names: Collection[str]) -> None:
+    for tensor in [tensor for tensor in model.graph.initializer if tensor.name in names]:
+        model.graph.initializer.remove(tensor)
 
 
 def _feeds(model: onnx.ModelProto, name: str, kind: str) -> bool:
@@ -106,11 +123,10 @@ def _channel_axis(node: NodeProto, place: int) -> int | None:
 def _quantise_products(model: onnx.ModelProto) -> bool:
     """Products of an activation and a weight matrix to int8; whether there was any.
 
-    The nodes are the pattern that ONNX Runtime fuses into one kernel. Products of two
-    activations (queries with keys) stay float32, as does the last projection (``Gemm``),
-    whose rounding would go straight into the embedding.
+    Products of two activations (queries with keys) stay float32, as does the last projection
+    (``Gemm``), whose rounding would go straight into the embedding.
     """
-    quantised: set[str] = set()
+    found = False
     for tensor, values in list(float_weights(model)):
         uses = readers(model, tensor.name)
         if values.ndim != 2 or not uses or any(n.op_type != "MatMul" or p != 1 for n, p in uses):
@@ -123,21 +139,6 @@ def _quantise_products(model: onnx.ModelProto) -> bool:
             [rounded, scales, numpy_helper.from_array(zeros, f"{tensor.name}.zero")]
         )
         for node, _ in uses:
-            substitute(model.graph, node, _integer_product(node, tensor.name, quantised))
-    return bool(quantised)
-
-
-def _integer_product(node: NodeProto, weight: str, quantised: set[str]) -> list[NodeProto]:
-    x, out = node.input[0], node.output[0]
-    inputs = [f"{x}.rounded", f"{weight}.int8", f"{x}.offset", f"{weight}.zero"]
-    nodes = [
-        helper.make_node("MatMulInteger", inputs, [f"{out}.int32"]),
-        widen(f"{out}.int32", f"{out}.wide"),
-        helper.make_node("Mul", [f"{x}.step", f"{weight}.scale"], [f"{out}.scales"]),
-        helper.make_node("Mul", [f"{out}.wide", f"{out}.scales"], [out]),
-    ]
-    if x not in quantised:  # queries, keys and values read the same activation
-        quantised.add(x)
-        outputs = [f"{x}.rounded", f"{x}.step", f"{x}.offset"]
-        nodes.insert(0, helper.make_node("DynamicQuantizeLinear", [x], outputs))
-    return nodes
+            multiply_integers(model.graph, node, tensor.name)
+        found = True
+    return found

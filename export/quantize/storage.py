@@ -63,7 +63,7 @@ def store_tables(model: onnx.ModelProto, *, int8: bool) -> None:
     """Store embedding tables as float16, or as int8 with a scale per row, in place."""
     for tensor, values in list(float_weights(model)):
         uses = readers(model, tensor.name)
-        if values.ndim != 2 or not uses or not all(_looks_up_rows(*use) for use in uses):
+        if values.ndim != 2 or not uses or not all(looks_up_rows(*use) for use in uses):
             continue
         model.graph.initializer.remove(tensor)
         if int8:
@@ -133,7 +133,8 @@ def _replace(model: onnx.ModelProto, store: Callable[[str, Weights], _Stored | N
     model.graph.node.extend(nodes)
 
 
-def _looks_up_rows(node: NodeProto, place: int) -> bool:
+def looks_up_rows(node: NodeProto, place: int) -> bool:
+    """Whether a node looks rows up in the table that is its input at ``place``."""
     along = next((a.i for a in node.attribute if a.name == "axis"), 0)
     return node.op_type == "Gather" and place == 0 and along == 0
 

@@ -15,7 +15,10 @@ def export(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
     bundle: Annotated[Path, typer.Argument(help="Folder to write; an earlier bundle is replaced.")],
     to: Annotated[str, typer.Option(help="Formats, separated by commas: onnx.")] = "onnx",
-    precision: Annotated[Precision, typer.Option(help="Of both towers.")] = Precision.FP16,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="Of both towers; by default as trained if quantised, else fp16."),
+    ] = None,
     image_precision: Annotated[
         Precision | None, typer.Option(help="Of the image tower, if it should differ.")
     ] = None,
@@ -42,6 +45,7 @@ def export(
     fp32  as trained
     fp16  half the bytes, same speed and results on a processor
     int8  a quarter of the bytes; transformers also run faster
+    trained  the codes that quantised training chose, all else fp16
 
     \b
     leanclip export runs/student student.bundle
@@ -54,7 +58,7 @@ def export(
         packed = pack_bundle(
             load_checkpoint(checkpoint),
             bundle,
-            precision=precision.onnx,
+            precision=precision.onnx if precision else None,
             image_precision=image_precision.onnx if image_precision else None,
             text_precision=text_precision.onnx if text_precision else None,
             licence=licence,

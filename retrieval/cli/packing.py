@@ -23,6 +23,7 @@ class Precision(StrEnum):
     FP32 = "fp32"
     FP16 = "fp16"
     INT8 = "int8"
+    TRAINED = "trained"
 
     @property
     def onnx(self) -> OnnxPrecision:

@@ -1,0 +1,1 @@
+"""Training on the grid of values that the exported model will have."""

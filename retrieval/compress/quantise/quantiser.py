@@ -1,0 +1,183 @@
+"""Trains weights on the grid that the exported model will have."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.utils.hooks import RemovableHandle
+
+from retrieval.compress.modifier import Modifier
+from retrieval.compress.quantise.grids import dynamic_uint8, straight_through
+from retrieval.compress.quantise.settings import Quantise
+from retrieval.models.dual_encoder import DualEncoder
+from retrieval.models.transformer import Block
+from retrieval.spec.errors import RecipeError
+from retrieval.spec.quantisation import Grid, Kind, Quantisation, Tower
+
+_MERGED = ("fuse", "reparameterize", "switch_to_deploy")
+"""Methods by which timm merges the branches of a module for inference."""
+
+
+class Quantiser(Modifier):
+    """Quantisation-aware training of all towers that a task trains.
+
+    The optimiser moves floating-point weights; every forward pass sees them rounded, and
+    gradients pass through the rounding. Distilling from the unquantised teacher meanwhile,
+    as TernaryBERT does, is a matter of the stage's losses.
+
+    Grids are per output channel, so they need no care for batch norm: what follows a
+    convolution scales whole channels, which exporters fold into the scales.
+
+    Convolutions inside modules that timm merges for inference (RepVGG, MobileOne, FastViT
+    and their kin) stay in floating point, since no grid survives the merging.
+    """
+
+    def __init__(self, settings: Quantise) -> None:
+        self.settings = settings
+        self._targets: dict[str, _Target] = {}
+        self._hooks: list[RemovableHandle] = []
+        self._first = 0
+
+    def start(self, task: Any, total: int) -> None:
+        """Put a grid under every weight that the settings name.
+
+        Raises:
+            RecipeError: Nothing in the trained towers can be quantised, or a prefix to skip
+                names no module.
+        """
+        model: DualEncoder = task.model
+        self._first = round(self.settings.start * total)
+        self._targets = {target.name: target for target in _find(model, self.settings)}
+        if not self._targets:
+            raise RecipeError("quantise: no weight of the towers in training is to be quantised")
+        for target in self._targets.values():
+            parametrize.register_parametrization(target.module, "weight", target.rounding)
+            if target.dynamic:
+                self._hooks.append(target.module.register_forward_pre_hook(target.round_inputs))
+        self._switch(self._first == 0)
+
+    def before_forward(self, step: int) -> None:
+        self._switch(step >= self._first)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Rounded, even before rounding starts in training."""
+        before = {name: target.rounding.active for name, target in self._targets.items()}
+        self._switch(True)
+        try:
+            yield
+        finally:
+            for name, active in before.items():
+                self._targets[name].rounding.active = active
+
+    def finish(self, task: Any) -> Mapping[str, Any]:
+        """Leave plain weights that lie on their grids, and say so in the configuration."""
+        model: DualEncoder = task.model
+        self._switch(True)
+        for hook in self._hooks:
+            hook.remove()
+        for target in self._targets.values():
+            parametrize.remove_parametrizations(target.module, "weight", leave_parametrized=True)
+        grids = {name: target.rounding.grid for name, target in self._targets.items()}
+        trained: set[Tower] = {target.tower for target in self._targets.values()}
+        earlier = model.config.quantisation
+        others = earlier.only({"image", "text"} - trained) if earlier else None
+        dynamic = tuple(name for name, target in self._targets.items() if target.dynamic)
+        quantisation = Quantisation(
+            grids={**(others.grids if others else {}), **grids},
+            dynamic=(*(others.dynamic if others else ()), *dynamic),
+        )
+        model.config = model.config.model_copy(update={"quantisation": quantisation})
+        counts: Counter[str] = Counter()
+        for target in self._targets.values():
+            counts[target.rounding.grid.kind] += target.module.weight.numel()
+        return {"weights": dict(counts), "tensors": len(grids), "dynamic": len(dynamic)}
+
+    def _switch(self, active: bool) -> None:
+        for target in self._targets.values():
+            target.rounding.active = active
+
+
+class _Rounding(nn.Module):
+    """A parametrization of ``weight``; the identity while it is not active."""
+
+    def __init__(self, grid: Grid) -> None:
+        super().__init__()
+        self.grid = grid
+        self.active = True
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return straight_through(weight, self.grid) if self.active else weight
+
+
+@dataclass(frozen=True, eq=False)
+class _Target:
+    """A weight to round; ``name`` is that of the weight in the model."""
+
+    name: str
+    module: nn.Linear | nn.Conv2d | nn.Embedding
+    rounding: _Rounding
+    dynamic: bool
+
+    @property
+    def tower(self) -> Tower:
+        return "image" if self.name.startswith("image.") else "text"
+
+    def round_inputs(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """A hook in front of the module."""
+        return (dynamic_uint8(inputs[0]), *inputs[1:]) if self.rounding.active else inputs
+
+
+def _find(model: DualEncoder, settings: Quantise) -> list[_Target]:
+    modules = {
+        f"{tower}.{name}": module
+        for tower in ("image", "text")
+        for name, module in getattr(model, tower).named_modules()
+        if any(p.requires_grad for p in getattr(model, tower).parameters())
+    }
+    if "skip" in settings.model_fields_set:
+        everything = [name for name, _ in model.named_modules()]
+        for prefix in settings.skip:
+            if not any(name.startswith(prefix) for name in everything):
+                raise RecipeError(f"quantise.skip: no module's name starts with {prefix!r}")
+    merged = tuple(
+        f"{name}." for name, one in modules.items() if any(hasattr(one, m) for m in _MERGED)
+    )
+    ours = tuple(f"{name}." for name, module in modules.items() if isinstance(module, Block))
+    found = []
+    for name, module in modules.items():
+        grid = _grid(module, settings)
+        if grid is None or name.startswith(settings.skip) or f"{name}.".startswith(merged):
+            continue
+        dynamic = settings.activations == "int8" and name.startswith(ours)
+        found.append(_Target(f"{name}.weight", module, _Rounding(grid), dynamic))
+    return found
+
+
+def _grid(module: nn.Module, settings: Quantise) -> Grid | None:
+    """Grid of a module's weight; None for what has none or stays as it is."""
+    from timm.layers import Conv2dSame
+
+    # Exact classes: others compute what they multiply with from ``weight``, as convolutions
+    # with standardised weights do.
+    kinds: dict[type[nn.Module], Kind | None] = {
+        nn.Linear: settings.weights.linear,
+        nn.Conv2d: settings.weights.convolution,
+        Conv2dSame: settings.weights.convolution,
+        nn.Embedding: settings.weights.embedding,
+    }
+    kind = kinds.get(type(module))
+    if kind is None:
+        return None
+    if kind == "ternary" and not isinstance(module, nn.Embedding):
+        return Grid(kind=kind, rows="matrix")
+    weight: torch.Tensor = module.weight
+    grouped = kind == "int4" and weight.ndim == 2 and settings.group is not None
+    if grouped and weight.shape[1] % settings.group == 0:
+        return Grid(kind=kind, group=settings.group)
+    return Grid(kind=kind)
