@@ -14,7 +14,7 @@ _POINTS = 64
 
 
 def sample(log_alpha: Tensor, uniform: Tensor) -> Tensor:
-    """A gate for each unit (Louizos et al., ICLR 2018, equation 10).
+    """A gate for each unit (Louizos et al., ICLR 2018).
 
     Args:
         log_alpha: Location of each gate, ``(units,)``.
@@ -28,7 +28,7 @@ def sample(log_alpha: Tensor, uniform: Tensor) -> Tensor:
 
 
 def open_chance(log_alpha: Tensor) -> Tensor:
-    """Chance that a gate is not zero (equation 12), ``(units,)``."""
+    """Chance that a gate is not zero, ``(units,)``."""
     return torch.sigmoid(log_alpha - TEMPERATURE * math.log(-LOW / HIGH))
 
 

@@ -15,7 +15,7 @@ class MoEBERT(Criterion):
 
     A neuron j of ``down(activation(up(x)))`` scores
     ``sum over samples of |up_j . gradient of up_j + down_j . gradient of down_j|`` with the
-    gradients of one sample (Zuo et al., NAACL 2022, equation 5); a head
+    gradients of one sample (Zuo et al., NAACL 2022); a head
     ``sum over samples of |output . gradient of output|`` (Chen et al., 2021, ETD-Impt).
     """
 

@@ -14,7 +14,7 @@ from retrieval.models.surgery.units import Group
 class Movement(Criterion):
     """``-sum over steps of weight * gradient``, signed, summed over the unit.
 
-    Sanh et al., NeurIPS 2020, section 4: positive where descent made a weight larger.
+    Sanh et al., NeurIPS 2020: positive where descent made a weight larger.
     """
 
     criterion: Literal["movement"] = "movement"

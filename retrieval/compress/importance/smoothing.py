@@ -26,7 +26,7 @@ class SmoothedCriterion(Criterion):
 
 
 class Smoothing:
-    """Zhang et al., ICML 2022 (PLATON), equations 6 to 9, on units instead of weights.
+    """Zhang et al., ICML 2022 (PLATON), on units instead of weights.
 
     With I the mean of a window of steps, at the window's end::
 

@@ -15,7 +15,7 @@ from retrieval.models.surgery.units import Group
 class Taylor(Criterion):
     """``|sum over the unit of weight * gradient|``, averaged over steps.
 
-    Molchanov et al., ICLR 2017, equation 8; Michel et al., NeurIPS 2019. With ``silencers``
+    Molchanov et al., ICLR 2017; Michel et al., NeurIPS 2019. With ``silencers``
     it is the absolute derivative of the loss by a gate on the unit.
     """
 
