@@ -6,11 +6,14 @@ from torch import Tensor
 from retrieval.compress.embed import embed_features
 from retrieval.compress.recipe import Recipe
 from retrieval.compress.start.correlation import canonical_correlation, factorised, token_bags
+from retrieval.compress.start.inherit import inherit_image, inherit_text
+from retrieval.compress.start.scores import Samples
+from retrieval.compress.start.settings import LARGEST_CORRELATED
+from retrieval.compress.start.sources import Sources
+from retrieval.compress.start.vocabulary import make_tokenizer
 from retrieval.compress.start.weights import load_backbone_weights
 from retrieval.compress.teacher import Captioned, read_captioned
-from retrieval.corpora.sentences import read_sentences
 from retrieval.language.tokenizer import Tokenizer
-from retrieval.language.training import train_vocabulary
 from retrieval.models.checkpoint import load_checkpoint
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.text import TextTransformer
@@ -35,7 +38,8 @@ def make_student(recipe: Recipe) -> tuple[DualEncoder, Tokenizer]:
         raise RecipeError("student.image: open_clip towers can teach, not learn; use timm or vit")
     if start.checkpoint is not None:
         return _from_checkpoint(recipe)
-    tokenizer = _make_tokenizer(recipe)
+    sources = Sources(next(iter(recipe.teachers), None))
+    tokenizer = make_tokenizer(recipe, sources)
     config = ModelConfig(
         name=student.name,
         embedding_dim=student.embedding_dim,
@@ -48,6 +52,7 @@ def make_student(recipe: Recipe) -> tuple[DualEncoder, Tokenizer]:
     model = DualEncoder(config)
     if start.image_weights:
         load_backbone_weights(model.image, start.image_weights)
+    _inherit_layers(recipe, model, tokenizer, sources)
     if start.canonical_correlation is not None:
         _start_from_correlation(recipe, model, tokenizer)
     return model, tokenizer
@@ -69,20 +74,18 @@ def _from_checkpoint(recipe: Recipe) -> tuple[DualEncoder, Tokenizer]:
     return loaded.model, loaded.tokenizer
 
 
-def _make_tokenizer(recipe: Recipe) -> Tokenizer:
-    vocabulary = recipe.student.vocabulary
-    if vocabulary.size == "clip":
-        return Tokenizer.clip(vocabulary.context_length)
-    files = [*recipe.data.sentences, *recipe.data.pairs]
-    if not files:
-        raise RecipeError(
-            "student.vocabulary: nothing to learn tokens from in data.sentences or data.pairs; "
-            "use size: clip"
-        )
-    sentences = (text for file in files for text in read_sentences(file))
-    return train_vocabulary(
-        sentences, size=vocabulary.size, context_length=vocabulary.context_length
-    )
+def _inherit_layers(
+    recipe: Recipe, model: DualEncoder, tokenizer: Tokenizer, sources: Sources
+) -> None:
+    start = recipe.student.start
+    samples = Samples(recipe.data, recipe.seed)
+    if start.text_layers is not None:
+        source = sources.open(start.text_layers.source, "start.text_layers")
+        frozen = start.freeze_token_embedding
+        inherit_text(model, tokenizer, source, start.text_layers, samples, frozen=frozen)
+    if start.image_layers is not None:
+        source = sources.open(start.image_layers.source, "start.image_layers")
+        inherit_image(model, source, start.image_layers, samples)
 
 
 @torch.no_grad()
@@ -98,6 +101,11 @@ def _start_from_correlation(recipe: Recipe, model: DualEncoder, tokenizer: Token
         raise RecipeError(
             f"start.canonical_correlation: student.embedding_dim {model.config.embedding_dim} "
             f"exceeds the image tower's {tower.projection.in_features} features"
+        )
+    if tokenizer.vocabulary_size > LARGEST_CORRELATED:
+        raise RecipeError(
+            "start.canonical_correlation inverts a matrix of all tokens; student.vocabulary has "
+            f"{tokenizer.vocabulary_size}, set its size to at most {LARGEST_CORRELATED}"
         )
     pairs = _at_most(read_captioned(recipe.data.pairs), _MOST_CAPTIONS)
     model.eval()

@@ -98,6 +98,11 @@ class Tokenizer:
         """How many ids a sentence becomes, padding among them."""
         return self.spec.context_length
 
+    @property
+    def merges(self) -> tuple[str, ...]:
+        """Every merge as ``left right``, in order of priority."""
+        return tuple(self._merges.splitlines())
+
     def with_context(self, context_length: int) -> Self:
         """The same vocabulary with sentences of another length."""
         changed = copy.copy(self)

@@ -8,6 +8,7 @@ and its heads cannot be pruned.
 from torch import Tensor, nn
 
 from retrieval.models.transformer import Attention
+from retrieval.spec.model import Ranks
 
 
 class SelfAttention(nn.Module):
@@ -20,7 +21,7 @@ class SelfAttention(nn.Module):
     def __init__(self, source: nn.MultiheadAttention) -> None:
         super().__init__()
         heads, width = source.num_heads, source.embed_dim
-        self.attention = Attention(width, heads, width // heads, causal=False)
+        self.attention = Attention(width, heads, width // heads, causal=False, ranks=Ranks())
         self.attention.load_state_dict(separated(source))
 
     def forward(

@@ -1,27 +1,28 @@
-"""Pretrained weights of timm backbones: from files, or inherited from another checkpoint."""
+"""Pretrained weights of timm backbones: by timm's name, from files, or of another checkpoint."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from retrieval.compress.start.settings import TIMM
 from retrieval.models.checkpoint import WEIGHTS
+from retrieval.models.sparse.file import read_weights
 from retrieval.models.timm_tower import TimmImageTower
-from retrieval.spec.errors import RecipeError
+from retrieval.spec.errors import CheckpointError, RecipeError
 
 Weights = Mapping[str, Tensor]
 
 _BACKBONE = "image.backbones."
 
 
-def load_backbone_weights(tower: nn.Module, sources: Sequence[Path]) -> None:
+def load_backbone_weights(tower: nn.Module, sources: Sequence[str]) -> None:
     """Load one source into each timm backbone; classifier weights are ignored.
 
     Args:
         tower: Its backbones are filled in order.
-        sources: Each a safetensors file with the names of timm, or a checkpoint folder of
+        sources: Each ``timm:NAME``, whose pretrained weights timm downloads; a file of
+            safetensors or of PyTorch's with the names of timm; or a checkpoint folder of
             leanclip's: then the first of its backbones that fits is inherited.
 
     Raises:
@@ -47,14 +48,14 @@ def load_backbone_weights(tower: nn.Module, sources: Sequence[Path]) -> None:
         )
 
 
-def _candidates(source: Path) -> Iterator[Weights]:
+def _candidates(source: str) -> Iterator[Weights]:
     """Weights of each backbone that a source holds, by the names of timm."""
-    file = source / WEIGHTS if source.is_dir() else source
-    try:
-        weights = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise RecipeError(f"start.image_weights: cannot read {file}: {error}") from error
-    if not source.is_dir():
+    if source.startswith(TIMM):
+        yield _downloaded(source.removeprefix(TIMM))
+        return
+    path = Path(source)
+    weights = _read(path / WEIGHTS if path.is_dir() else path)
+    if not path.is_dir():
         yield weights
         return
     numbers = {name.split(".")[2] for name in weights if name.startswith(_BACKBONE)}
@@ -65,6 +66,43 @@ def _candidates(source: Path) -> Iterator[Weights]:
             for name, tensor in weights.items()
             if name.startswith(prefix)
         }
+
+
+def _downloaded(name: str) -> Weights:
+    import timm
+
+    if not timm.is_model_pretrained(name):
+        raise RecipeError(
+            f"start.image_weights: timm has no pretrained weights {name!r}; "
+            "timm.list_pretrained() lists all names"
+        )
+    try:
+        weights: Weights = timm.create_model(name, pretrained=True, num_classes=0).state_dict()
+    except Exception as error:  # Network, hub and file errors of three libraries.
+        reason = " ".join(str(error).split())
+        raise RecipeError(
+            f"start.image_weights: timm cannot download {name}; where there is no network, "
+            f"download the file elsewhere and name it instead ({reason})"
+        ) from error
+    return weights
+
+
+def _read(file: Path) -> Weights:
+    """Tensors of a file by name; a PyTorch file is read without running code it may hold."""
+    try:
+        if file.suffix == ".safetensors":
+            return read_weights(file)
+        from timm.models import load_state_dict
+
+        found = load_state_dict(str(file), weights_only=True)
+    except CheckpointError as error:
+        raise RecipeError(f"start.image_weights: {error}") from error
+    except FileNotFoundError as error:
+        raise RecipeError(f"start.image_weights: there is no file {file}") from error
+    except Exception as error:  # A damaged pickle can raise almost anything.
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"start.image_weights: cannot read {file}: {reason}") from error
+    return {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
 
 
 def _lacking(backbone: nn.Module, weights: Weights) -> list[str]:
