@@ -13,7 +13,7 @@ from retrieval.encode.onnx import as_input
 from retrieval.models.checkpoint import load_checkpoint, save_checkpoint
 from retrieval.models.dual_encoder import DualEncoder, parameter_count
 from retrieval.models.normalise import PixelNormaliser
-from retrieval.models.surgery import channels
+from retrieval.models.surgery import dependencies
 from retrieval.models.surgery.channels import channel_groups
 from retrieval.models.surgery.gates import gated
 from retrieval.models.surgery.shrink import shrink
@@ -198,7 +198,7 @@ def test_looking_for_groups_leaves_the_model_and_the_random_numbers_alone() -> N
 def test_groups_where_removal_is_not_silence_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     model = awake(MOBILENET_V1)
     names = [group.name for group in channel_groups(model)]
-    real = channels._cuts
+    real = dependencies._cuts
     calls = []
 
     def forget_a_buffer(*args: Any) -> Any:
@@ -208,7 +208,7 @@ def test_groups_where_removal_is_not_silence_are_left_out(monkeypatch: pytest.Mo
             return cuts
         return tuple(cut for cut in cuts if not cut.name.endswith("running_mean"))
 
-    monkeypatch.setattr(channels, "_cuts", forget_a_buffer)
+    monkeypatch.setattr(dependencies, "_cuts", forget_a_buffer)
     assert [group.name for group in channel_groups(model)] == names[:1] + names[2:]
 
 
