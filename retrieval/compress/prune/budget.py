@@ -69,9 +69,13 @@ class Budget(Spec):
         """The limit itself: a share, a count, bytes or milliseconds."""
         return float(getattr(self, self.kind))
 
+    def part_of(self, model: DualEncoder) -> nn.Module:
+        """The tower that is limited, or the whole model."""
+        return model if self.tower is None else getattr(model, self.tower)
+
     def count(self, model: DualEncoder) -> float:
         """The model's parameters or bytes, whichever is limited."""
-        part = model if self.tower is None else getattr(model, self.tower)
+        part = self.part_of(model)
         if self.kind == "bytes":
             return stored_bytes(part, self.stored_as)
         return parameter_count(part)

@@ -48,6 +48,8 @@ class Pruner(Modifier):
         RecipeError: Nothing measures on the target of the budget.
     """
 
+    name = "prune"
+
     def __init__(
         self,
         settings: Prune,

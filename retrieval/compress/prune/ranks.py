@@ -5,15 +5,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, distributed
 
+from retrieval.compress.importance.ranks import average_over_ranks
+
 
 def averaged(scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Scores averaged over all processes; as they are when there is one."""
-    if not _several():
-        return dict(scores)
+    """Scores averaged over all processes, which makes the same selection of them."""
     result = {name: score.detach().clone() for name, score in scores.items()}
-    for score in result.values():
-        distributed.all_reduce(score)
-        score /= distributed.get_world_size()
+    average_over_ranks(result.values())
     return result
 
 
@@ -24,16 +22,8 @@ def agreed(value: float, device: torch.device) -> float:
         value: What this process found.
         device: One that the processes can talk through.
     """
-    if not _several():
+    if not (distributed.is_available() and distributed.is_initialized()):
         return value
     shared = torch.tensor([value], dtype=torch.float64, device=device)
     distributed.broadcast(shared, src=0)
     return float(shared.item())
-
-
-def _several() -> bool:
-    return (
-        distributed.is_available()
-        and distributed.is_initialized()
-        and distributed.get_world_size() > 1
-    )

@@ -1,6 +1,7 @@
 """What a recipe says of pruning."""
 
-from typing import Annotated, Any, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -43,7 +44,8 @@ class Prune(Spec):
     towers: Annotated[tuple[Tower, ...], Field(min_length=1), BeforeValidator(_listed)] | None = (
         None
     )
-    """Which towers lose units; by default those that the stage trains."""
+    """Which towers lose units; by default the one that the budget names, or else those that
+    the stage trains."""
     importance: AnyCriterion = Magnitude()
     schedule: Annotated[Schedule, BeforeValidator(_named)] = Cubic()
     scope: Scope = "global"
@@ -74,6 +76,16 @@ class Prune(Spec):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_tower_for_its_budget(self) -> Self:
+        tower = self.budget.tower
+        if tower is not None and self.towers not in (None, (tower,)):
+            raise ValueError(
+                f"budget limits the {tower} tower alone, so nothing says how far others shall "
+                "be pruned; leave towers out or give the other its own stage"
+            )
+        return self
+
     @property
     def structured(self) -> bool:
         """Whether units are taken out, rather than weights zeroed."""
@@ -84,18 +96,21 @@ class Prune(Spec):
         """`normalise`, or its default."""
         return self.normalise or ("group" if self.structured else "none")
 
-    def towers_of(self, trained: tuple[Tower, ...]) -> tuple[Tower, ...]:
+    def towers_of(self, trained: Sequence[str]) -> tuple[Tower, ...]:
         """The towers that lose units in a stage that trains ``trained``.
 
         Raises:
-            RecipeError: One of `towers` is not trained.
+            RecipeError: A tower that is to be pruned is not trained.
         """
-        for tower in self.towers or ():
+        limited = (self.budget.tower,) if self.budget.tower is not None else None
+        wanted = self.towers or limited
+        for tower in wanted or ():
             if tower not in trained:
+                entry = "prune.towers" if self.towers else "prune.budget.tower"
                 raise RecipeError(
-                    f"prune.towers names {tower}, which the stage does not train; leave it out"
+                    f"{entry} names {tower}, which the stage does not train; leave it out"
                 )
-        return self.towers or trained
+        return wanted or tuple(tower for tower in get_args(Tower) if tower in trained)
 
     def budget_of(self, towers: tuple[Tower, ...]) -> Budget:
         """The budget, completed by the tower whose milliseconds count.
@@ -104,11 +119,9 @@ class Prune(Spec):
             towers: Those that are pruned.
 
         Raises:
-            RecipeError: The tower is not pruned, or was left open where it could be either.
+            RecipeError: It was left open where it could be either.
         """
         budget = self.budget
-        if budget.tower is not None and budget.tower not in towers:
-            raise RecipeError(f"prune.budget.tower is {budget.tower}, which is not pruned")
         if budget.kind != "ms" or budget.tower is not None:
             return budget
         if len(towers) > 1:

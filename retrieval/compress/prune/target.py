@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from retrieval.compress.prune.budget import Budget, fit, require_sparsity
 from retrieval.compress.prune.ledger import Ledger
@@ -15,7 +15,7 @@ from retrieval.compress.prune.ranks import agreed
 from retrieval.compress.prune.select import Keep, Ranking, indices, keep_weights, rank
 from retrieval.compress.prune.settings import Prune
 from retrieval.language.tokenizer import Tokenizer
-from retrieval.models.dual_encoder import DualEncoder
+from retrieval.models.dual_encoder import DualEncoder, parameter_count
 from retrieval.models.surgery.shrink import shrink
 from retrieval.models.surgery.units import Group
 
@@ -103,10 +103,8 @@ class UnitTarget(Target):
         return fit(ranking, self._ledger.surviving, self._ledger.total * share + _SLACK)
 
     def _ranked(self, scores: Mapping[str, Tensor]) -> Ranking:
-        settings = self._settings
-        return rank(
-            self._groups, scores, scope=settings.scope, normalise=settings.comparable
-        )  # fmt: skip
+        scope, normalise = self._settings.scope, self._settings.comparable
+        return rank(self._groups, scores, scope=scope, normalise=normalise)
 
     def _evenly(self) -> Ranking:
         """A ranking before there are scores: every group loses the same share."""
@@ -129,6 +127,11 @@ class Scale:
     model: DualEncoder
     tokenizer: Tokenizer
     meter: Meter
+
+    @property
+    def part(self) -> nn.Module:
+        """What parameters and bytes are of: the model or one tower."""
+        return self.budget.part_of(self.model)
 
     def __call__(self, keep: Mapping[str, Tensor]) -> float:
         """Parameters, bytes or milliseconds of the model without the units that go."""
@@ -158,6 +161,9 @@ class MeasuredTarget(UnitTarget):
         super().__init__(settings, groups, sparsity=0.0)
         self._scale = scale
         self._known = False
+        tower = scale.budget.tower
+        self._limited = Ledger([one for one in groups if one.name.startswith(tower or "")])
+        self._whole = parameter_count(scale.part)
         self.share = self._share_of(self._resolve(self._evenly()))
 
     def select(self, scores: Mapping[str, Tensor], remaining: float) -> Keep:
@@ -182,17 +188,18 @@ class MeasuredTarget(UnitTarget):
 
     def _resolve(self, ranking: Ranking) -> Keep:
         budget = self._scale.budget
-        return fit(ranking, self._scale, budget.limit, what=f"prune.budget.{budget.kind}")
+        figure = self._parameters if budget.kind == "parameters" else self._scale
+        return fit(ranking, figure, budget.limit, what=f"prune.budget.{budget.kind}")
+
+    def _parameters(self, keep: Keep) -> int:
+        """What `Scale` would count, without making each model on the way."""
+        return self._whole - self._limited.total + self._limited.surviving(keep)
 
     def _share_of(self, keep: Keep) -> float:
         return self._ledger.surviving(keep) / self._ledger.total
 
 
-def make_target(
-    settings: Prune,
-    groups: Sequence[Group],
-    scale: Scale,
-) -> Target:
+def make_target(settings: Prune, groups: Sequence[Group], scale: Scale) -> Target:
     """The target that settings ask for.
 
     Args:

@@ -65,6 +65,10 @@ def test_budgets_that_say_too_much_or_too_little(value: dict[str, Any], complain
         ({"granularity": "weight", "budget": {"ms": 5}}, "as many ms as before"),
         ({"granularity": ["head", "head"]}, "granularity names something twice"),
         ({"granularity": []}, "at least 1"),
+        (
+            {"budget": {"ms": 1, "tower": "text"}, "towers": ["image"]},
+            "limits the text tower alone",
+        ),
         ({"towers": ["text", "text"]}, "towers names something twice"),
         ({"schedul": "cubic"}, "schedul"),
     ],
@@ -96,8 +100,10 @@ def test_the_tower_of_a_budget_must_be_clear() -> None:
     assert timed.budget_of(("text",)).tower == "text"
     with pytest.raises(RecipeError, match=r"name it in prune\.budget\.tower"):
         timed.budget_of(("image", "text"))
-    with pytest.raises(RecipeError, match="text, which is not pruned"):
-        Prune(budget=Budget(ms=2, tower="text")).budget_of(("image",))
+    assert Prune(budget=Budget(ms=2, tower="text")).towers_of(("image", "text")) == ("text",)
+    assert timed.towers_of(("image", "text")) == ("image", "text")
+    with pytest.raises(RecipeError, match=r"budget\.tower names text, which the stage does not"):
+        Prune(budget=Budget(ms=2, tower="text")).towers_of(("image",))
     with pytest.raises(RecipeError, match="the stage does not train"):
         Prune(towers=("image",), budget=Budget(ms=2)).towers_of(("text",))
 

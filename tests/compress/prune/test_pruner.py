@@ -46,7 +46,10 @@ def block_weights(model: DualEncoder) -> int:
 
 
 @pytest.mark.parametrize("scope", ["global", "layer"])
-@pytest.mark.parametrize("importance", ["magnitude", "taylor", "platon", "pins"])
+@pytest.mark.parametrize(
+    "importance",
+    ["magnitude", "taylor", "platon", "pins", "moebert", "l0", "movement", "ablation", "random"],
+)
 def test_the_smaller_model_is_the_one_that_was_evaluated(scope: str, importance: str) -> None:
     run = loop({**HALF, "importance": importance, "scope": scope})
     before = block_weights(run.task.model)
@@ -204,6 +207,17 @@ def test_a_budget_in_parameters_is_met_closely(schedule: dict[str, Any]) -> None
     head = 8 * (4 * 32 + 3)
     assert 65_000 - head < parameter_count(run.task.model) <= 65_000
     assert figures["reached"]["parameters"] == parameter_count(run.task.model)
+
+
+def test_a_budget_in_parameters_of_one_of_two_towers() -> None:
+    run = loop({**HALF, "budget": {"parameters": "35k", "tower": "text"}})
+    assert parameter_count(run.task.model.text) > 40_000
+    image = parameter_count(run.task.model.image)
+    run.run()
+    figures = run.modifier.finish(run.task)
+    assert 35_000 - 8 * (4 * 32 + 3) < parameter_count(run.task.model.text) <= 35_000
+    assert figures["reached"]["parameters"] == parameter_count(run.task.model.text)
+    assert parameter_count(run.task.model.image) == image
 
 
 def test_a_budget_in_bytes_of_one_tower() -> None:
