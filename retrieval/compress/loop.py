@@ -83,7 +83,7 @@ class Loop:
         is stored has nothing to train again.
 
         Returns:
-            The dev figures of the kept weights, and what the modifiers say of their work.
+            ``best_epoch``, the dev figures of the kept weights, and what modifiers did.
 
         Raises:
             TrainingError: The loss is not finite or diverges, or a saved state belongs to
@@ -136,9 +136,9 @@ class Loop:
         self.task.eval()
         for modifier, state in zip(self.modifiers, self.best["modifiers"], strict=True):
             modifier.load_state_dict(state)
-        figures = dict(self.best["figures"])
+        figures: dict[str, Any] = {"best_epoch": self.best["figures"]}
         for modifier in self.modifiers:
-            figures |= modifier.finish(self.task)
+            figures[modifier.name] = modifier.finish(self.task)
         return figures
 
     def _enter(self, phase: Phase, *, after: Phase) -> None:

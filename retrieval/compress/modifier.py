@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
@@ -19,6 +19,9 @@ class Modifier:
     around every evaluation and `judged` after it; `finish` once, when the best weights are
     loaded. A modifier that changes which parameters exist does so in `start` or `finish`.
     """
+
+    name: ClassVar[str]
+    """Its entry in a stage of a recipe, and in ``metrics.json``."""
 
     def start(self, task: "Task", total: int) -> None:
         """Prepare the task's model for ``total`` optimiser steps; may replace its towers."""

@@ -94,8 +94,10 @@ class Recipe(Spec):
         return sha256_json(self.validated)
 
 
-def _require(recipe: Recipe, stage: TrainingStage, place: str) -> None:
+def _require(recipe: Recipe, stage: Stage, place: str) -> None:
     """Refuse a stage that the recipe's data or teachers cannot serve."""
+    if not isinstance(stage, TrainingStage):
+        return
     data = recipe.data
     size = stage.training.augmentation.size
     is_vit = isinstance(recipe.student.image, VitTower)

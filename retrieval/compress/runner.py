@@ -20,8 +20,9 @@ from retrieval.compress.quantise.quantiser import Quantiser
 from retrieval.compress.recipe import Recipe
 from retrieval.compress.reporter import Reporter, SilentReporter
 from retrieval.compress.stages.distil import DistilTask
+from retrieval.compress.stages.factorise import factorise_towers
 from retrieval.compress.stages.make import Workshop
-from retrieval.compress.stages.settings import TrainingStage
+from retrieval.compress.stages.settings import Factorise, TrainingStage
 from retrieval.compress.student import make_student
 from retrieval.compress.teacher import Teacher
 from retrieval.language.tokenizer import Tokenizer
@@ -71,7 +72,7 @@ def stage_metrics(recipe: Recipe, folder: Path) -> list[dict[str, Any]]:
 def stage_name(recipe: Recipe, number: int) -> str:
     """Name of a stage's folder, ``1-distil-image`` and the like; ``number`` counts from 0."""
     stage = recipe.stages[number]
-    return "-".join([str(number + 1), stage.modified or stage.stage, *stage.towers])
+    return "-".join([str(number + 1), stage.kind, *stage.towers])
 
 
 class _Run:
@@ -114,7 +115,36 @@ class _Run:
     def _run_stage(
         self, number: int, name: str, key: str, model: DualEncoder, tokenizer: Tokenizer
     ) -> None:
-        work = self.folder / f".{name}"
+        stage = self.recipe.stages[number]
+        if isinstance(stage, Factorise):
+            figures = factorise_towers(stage, model)
+        else:
+            figures = self._train(stage, number, name, key, model, tokenizer)
+        # The next stage and the figures belong to what is stored, not to what was.
+        round_as_stored(model, self.recipe.stored_as)
+        save_checkpoint(
+            self.folder / name,
+            model,
+            tokenizer,
+            metrics={"stage": name, "key": key, **figures, **self._measure(model, tokenizer)},
+            recipe=self.recipe.as_written,
+            storage=self.recipe.stored_as,
+        )
+        work = self._work(name)
+        if work.exists():
+            shutil.copy(work / LOG, self.folder / name / LOG)
+            shutil.rmtree(work)
+
+    def _train(
+        self,
+        stage: TrainingStage,
+        number: int,
+        name: str,
+        key: str,
+        model: DualEncoder,
+        tokenizer: Tokenizer,
+    ) -> Mapping[str, Any]:
+        """Run the loop of a stage; figures of what it kept and what its modifiers did."""
         seed = self.recipe.seed + number
         # Whether earlier stages ran in this process or in one before must change nothing.
         torch.manual_seed(seed)
@@ -124,39 +154,26 @@ class _Run:
             self.folder / f"bridge-{one.fingerprint[:12]}.safetensors" for one in self.teachers
         ]
         workshop = Workshop(model, tokenizer, self.materials, bridges, self.recipe.seed)
-        stage = self.recipe.stages[number]
         task = workshop.make(stage)
         loop = Loop(
             task,
-            work,
+            self._work(name),
             modifiers=self._modifiers(stage, tokenizer),
             key=key,
             title=name,
             seed=seed,
             reporter=self.reporter,
         )
-        best = loop.run()
+        figures = loop.run()
         model.cpu().eval()
         if isinstance(task, DistilTask):
             for bridge, path in zip(task.bridges, bridges, strict=True):
                 bridge.cpu().save(path)
-        # The next stage and the figures belong to what is stored, not to what was.
-        round_as_stored(model, self.recipe.stored_as)
-        save_checkpoint(
-            self.folder / name,
-            model,
-            tokenizer,
-            metrics={
-                "stage": name,
-                "key": key,
-                "best_epoch": best,
-                **self._measure(model, tokenizer),
-            },
-            recipe=self.recipe.as_written,
-            storage=self.recipe.stored_as,
-        )
-        shutil.copy(work / LOG, self.folder / name / LOG)
-        shutil.rmtree(work)
+        return figures
+
+    def _work(self, name: str) -> Path:
+        """Where the state of a stage lies while it runs."""
+        return self.folder / f".{name}"
 
     def _modifiers(self, stage: TrainingStage, tokenizer: Tokenizer) -> list[Modifier]:
         """What changes the model while the stage trains it."""

@@ -73,6 +73,12 @@ def write_teacher(folder: Path, *, dim: int = 16) -> Path:
     return folder
 
 
+def _with_training(stage: dict[str, Any]) -> dict[str, Any]:
+    if stage["stage"] == "factorise":
+        return stage
+    return {**stage, "training": {**TRAINING, **stage.get("training", {})}}
+
+
 def recipe(
     data: dict[str, Path],
     stages: list[dict[str, Any]],
@@ -90,7 +96,7 @@ def recipe(
         use: Which parts of the data the recipe names.
         changes: Other entries of the recipe.
     """
-    whole = [{**one, "training": {**TRAINING, **one.get("training", {})}} for one in stages]
+    whole = [_with_training(one) for one in stages]
     named: dict[str, Any] = {key: [str(data[key])] for key in use if key != "dev"}
     if "dev" in use:
         named["dev"] = str(data["dev"])

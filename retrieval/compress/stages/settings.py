@@ -30,15 +30,18 @@ class TrainingStage(Spec):
     """Train weights on the grid of the exported model."""
 
     @property
-    def modified(self) -> str | None:
-        """What changes the model besides training, by its entry in the recipe."""
-        return next((name for name in _MODIFIERS if getattr(self, name) is not None), None)
+    def kind(self) -> str:
+        """What the stage is called: what changes the model, or else how it trains."""
+        return next(iter(self._changes()), getattr(self, "stage", ""))
 
     @model_validator(mode="after")
     def _one_change_at_a_time(self) -> Self:
-        if len(named := [name for name in _MODIFIERS if getattr(self, name) is not None]) > 1:
+        if len(named := self._changes()) > 1:
             raise ValueError(f"{' and '.join(named)} cannot share a stage; give each its own")
         return self
+
+    def _changes(self) -> list[str]:
+        return [name for name in _MODIFIERS if getattr(self, name) is not None]
 
 
 class Distil(TrainingStage):
@@ -85,4 +88,36 @@ class Finetune(TrainingStage):
         return self
 
 
-Stage = Annotated[Distil | Finetune, Field(discriminator="stage")]
+class Factorise(Spec):
+    """Matrices become products of two thin ones: dense, so fast everywhere (LPAF).
+
+    It trains nothing: a stage after pruning, whose matrices are nearly of low rank, and
+    before one that lets the factors settle (Ren and Zhu, LREC-COLING 2024).
+    """
+
+    stage: Literal["factorise"]
+    towers: tuple[Tower, ...]
+    rank: Annotated[int, Field(ge=8, multiple_of=8)] | None = None
+    """Inner size of every factorised matrix."""
+    energy: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Or the share of each matrix's squared singular values that its factors keep."""
+    embedding_rank: Annotated[int, Field(ge=8, multiple_of=8)] | None = None
+    """Also factorise the token embedding, to this inner size."""
+
+    @property
+    def kind(self) -> str:
+        """What the stage is called."""
+        return self.stage
+
+    @model_validator(mode="after")
+    def _can_work(self) -> Self:
+        if self.rank is not None and self.energy is not None:
+            raise ValueError("rank and energy say the same in two ways; leave one out")
+        if self.rank is None and self.energy is None and self.embedding_rank is None:
+            raise ValueError("give rank, energy or embedding_rank: nothing to factorise")
+        if self.embedding_rank is not None and "text" not in self.towers:
+            raise ValueError("embedding_rank is of the text tower, which towers does not name")
+        return self
+
+
+Stage = Annotated[Distil | Finetune | Factorise, Field(discriminator="stage")]
