@@ -176,7 +176,7 @@ def _store_factor(model: onnx.ModelProto, name: str, weight: TrainedWeight) -> l
     """Multiply in int8 with inputs rounded on the fly; returns constant nodes."""
     packed = pack(name, weight.codes, weight.grid.kind)
     zeros = np.full(len(weight.scales), packed.offset, np.uint8 if packed.offset else np.int8)
-    arrays = {f"{name}.zero": zeros, f"{name}.scale": weight.scales[:, 0]}
+    arrays: dict[str, NDArray[Any]] = {f"{name}.zero": zeros, f"{name}.scale": weight.scales[:, 0]}
     _add(model, arrays, packed.tensors)
     for node, _ in readers(model, name):
         multiply_integers(model.graph, node, name)

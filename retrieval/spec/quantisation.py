@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["int8", "int4", "ternary"]
 Tower = Literal["image", "text"]
+TOWERS: Final[tuple[Tower, ...]] = ("image", "text")
 
 LARGEST_CODE: Final[dict[Kind, int]] = {"int8": 127, "int4": 7, "ternary": 1}
 """Codes run from minus this to this; the largest weight of every row has it."""
@@ -48,13 +49,11 @@ class Quantisation(Spec):
         return self.model_copy(update={"grids": grids, "dynamic": dynamic}) if grids else None
 
 
-def without_grid(
-    config: "ModelConfig", towers: Collection[Tower] = ("image", "text")
-) -> "ModelConfig":
+def without_grid(config: "ModelConfig", towers: Collection[Tower] = TOWERS) -> "ModelConfig":
     """A configuration that promises no grid for towers whose weights have moved since."""
     if config.quantisation is None:
         return config
-    still = [tower for tower in ("image", "text") if tower not in towers]
+    still = [tower for tower in TOWERS if tower not in towers]
     return config.model_copy(update={"quantisation": config.quantisation.only(still)})
 
 

@@ -170,14 +170,14 @@ def test_a_bundle_takes_the_trained_precision_by_itself(tmp_path):
     model = tiny_model()
     model.image.requires_grad_(False)
     model = trained(model, settings("int4"))
-    save_checkpoint(tmp_path / "checkpoint", model, tiny_tokenizer(), half=True)
+    codes, _ = split(model.text.token_embedding.weight.detach(), Grid(kind="int4"))
+    # Stored in half precision, values are no longer quite on the grid.
+    save_checkpoint(tmp_path / "checkpoint", model.half().float(), tiny_tokenizer())
     checkpoint = load_checkpoint(tmp_path / "checkpoint")
     assert checkpoint.config.quantisation == model.config.quantisation
     bundle = pack_bundle(checkpoint, tmp_path / "bundle")
     assert {f.tower: f.precision for f in bundle.files} == {"image": "fp16", "text": "int4"}
     stored = tensors(onnx.load(tmp_path / "bundle" / "onnx" / "text.onnx"))
-    table = model.text.token_embedding.weight.detach()
-    codes, _ = split(table, Grid(kind="int4"))
     assert (unpacked(stored, "tower.token_embedding.weight", codes.shape) == codes.numpy()).all()
 
 

@@ -53,7 +53,7 @@ def on_grid(weight: Tensor, grid: Grid) -> Tensor:
 
 def straight_through(weight: Tensor, grid: Grid) -> Tensor:
     """`on_grid` with the gradient of the identity, zero where ternary weights are cut."""
-    rounded: Tensor = _OnGrid.apply(weight, grid)
+    rounded: Tensor = _OnGrid.apply(weight, grid)  # type: ignore[no-untyped-call]
     return rounded
 
 
@@ -63,7 +63,7 @@ def dynamic_uint8(x: Tensor) -> Tensor:
     256 even steps from the least to the greatest value of a row, zero always among them; the
     gradient is that of the identity.
     """
-    rounded: Tensor = _Dynamic.apply(x)
+    rounded: Tensor = _Dynamic.apply(x)  # type: ignore[no-untyped-call]
     return rounded
 
 
@@ -76,7 +76,7 @@ class _OnGrid(torch.autograd.Function):
         return on_grid(weight, grid)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         if ctx.clips:
             gradient = gradient * ctx.saved_tensors[0]
         return gradient, None
@@ -96,7 +96,7 @@ class _Dynamic(torch.autograd.Function):
         return ((codes - zero) * step).to(x.dtype)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return gradient
 
 

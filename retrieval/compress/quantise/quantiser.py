@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from retrieval.compress.quantise.settings import Quantise
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.transformer import Block
 from retrieval.spec.errors import RecipeError
-from retrieval.spec.quantisation import Grid, Kind, Quantisation, Tower
+from retrieval.spec.quantisation import TOWERS, Grid, Kind, Quantisation, Tower
 
 _MERGED = ("fuse", "reparameterize", "switch_to_deploy")
 """Methods by which timm merges the branches of a module for inference."""
@@ -37,10 +37,11 @@ class Quantiser(Modifier):
     and their kin) stay in floating point, since no grid survives the merging.
     """
 
+    name = "quantise"
+
     def __init__(self, settings: Quantise) -> None:
         self.settings = settings
         self._targets: dict[str, _Target] = {}
-        self._hooks: list[RemovableHandle] = []
         self._first = 0
 
     def start(self, task: Any, total: int) -> None:
@@ -56,9 +57,7 @@ class Quantiser(Modifier):
         if not self._targets:
             raise RecipeError("quantise: no weight of the towers in training is to be quantised")
         for target in self._targets.values():
-            parametrize.register_parametrization(target.module, "weight", target.rounding)
-            if target.dynamic:
-                self._hooks.append(target.module.register_forward_pre_hook(target.round_inputs))
+            target.begin()
         self._switch(self._first == 0)
 
     def before_forward(self, step: int) -> None:
@@ -79,14 +78,14 @@ class Quantiser(Modifier):
         """Leave plain weights that lie on their grids, and say so in the configuration."""
         model: DualEncoder = task.model
         self._switch(True)
-        for hook in self._hooks:
-            hook.remove()
         for target in self._targets.values():
-            parametrize.remove_parametrizations(target.module, "weight", leave_parametrized=True)
+            target.bake()
         grids = {name: target.rounding.grid for name, target in self._targets.items()}
         trained: set[Tower] = {target.tower for target in self._targets.values()}
         earlier = model.config.quantisation
-        others = earlier.only({"image", "text"} - trained) if earlier else None
+        others = (
+            earlier.only([tower for tower in TOWERS if tower not in trained]) if earlier else None
+        )
         dynamic = tuple(name for name, target in self._targets.items() if target.dynamic)
         quantisation = Quantisation(
             grids={**(others.grids if others else {}), **grids},
@@ -104,7 +103,7 @@ class Quantiser(Modifier):
 
 
 class _Rounding(nn.Module):
-    """A parametrization of ``weight``; the identity while it is not active."""
+    """Rounds weights; the identity while it is not active."""
 
     def __init__(self, grid: Grid) -> None:
         super().__init__()
@@ -117,26 +116,50 @@ class _Rounding(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class _Target:
-    """A weight to round; ``name`` is that of the weight in the model."""
+    """A weight to round, by its name in the model."""
 
     name: str
     module: nn.Linear | nn.Conv2d | nn.Embedding
     rounding: _Rounding
     dynamic: bool
+    hooks: list[RemovableHandle] = field(default_factory=list)
 
     @property
     def tower(self) -> Tower:
         return "image" if self.name.startswith("image.") else "text"
 
-    def round_inputs(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """A hook in front of the module."""
+    def begin(self) -> None:
+        """Round whenever the module computes."""
+        if isinstance(self.module, nn.Embedding):
+            # Rows have grids of their own: rounding those in use is rounding all of them.
+            self.hooks.append(self.module.register_forward_hook(self._round_rows))
+        else:
+            parametrize.register_parametrization(self.module, "weight", self.rounding)
+        if self.dynamic:
+            self.hooks.append(self.module.register_forward_pre_hook(self._round_inputs))
+
+    @torch.no_grad()
+    def bake(self) -> None:
+        """Round once and for all."""
+        for hook in self.hooks:
+            hook.remove()
+        if isinstance(self.module, nn.Embedding):
+            self.module.weight.copy_(self.rounding(self.module.weight))
+        else:
+            parametrize.remove_parametrizations(self.module, "weight", leave_parametrized=True)
+
+    def _round_rows(self, module: nn.Module, inputs: object, rows: Tensor) -> Tensor:
+        rounded: Tensor = self.rounding(rows.flatten(0, -2))
+        return rounded.view_as(rows)
+
+    def _round_inputs(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return (dynamic_uint8(inputs[0]), *inputs[1:]) if self.rounding.active else inputs
 
 
 def _find(model: DualEncoder, settings: Quantise) -> list[_Target]:
     modules = {
         f"{tower}.{name}": module
-        for tower in ("image", "text")
+        for tower in TOWERS
         for name, module in getattr(model, tower).named_modules()
         if any(p.requires_grad for p in getattr(model, tower).parameters())
     }
@@ -161,7 +184,7 @@ def _find(model: DualEncoder, settings: Quantise) -> list[_Target]:
 
 def _grid(module: nn.Module, settings: Quantise) -> Grid | None:
     """Grid of a module's weight; None for what has none or stays as it is."""
-    from timm.layers import Conv2dSame
+    from timm.layers.conv2d_same import Conv2dSame
 
     # Exact classes: others compute what they multiply with from ``weight``, as convolutions
     # with standardised weights do.
@@ -176,8 +199,6 @@ def _grid(module: nn.Module, settings: Quantise) -> Grid | None:
         return None
     if kind == "ternary" and not isinstance(module, nn.Embedding):
         return Grid(kind=kind, rows="matrix")
-    weight: torch.Tensor = module.weight
-    grouped = kind == "int4" and weight.ndim == 2 and settings.group is not None
-    if grouped and weight.shape[1] % settings.group == 0:
-        return Grid(kind=kind, group=settings.group)
-    return Grid(kind=kind)
+    weight = module.get_parameter("weight")
+    group = settings.group if kind == "int4" and weight.ndim == 2 else None
+    return Grid(kind=kind, group=group if group and weight.shape[1] % group == 0 else None)

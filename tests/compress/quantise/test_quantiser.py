@@ -45,6 +45,10 @@ def test_forward_sees_rounded_weights_and_the_optimiser_whole_ones() -> None:
     _, task = begun(model, weights=INT4)
     up = model.text.blocks[0].up
     assert torch.equal(up.weight, on_grid(before, Grid(kind="int4")))
+    ids = torch.arange(6).view(2, 3)
+    rows = model.text.token_embedding.weight[:6]
+    looked_up = model.text.token_embedding(ids).flatten(0, 1)
+    assert torch.equal(looked_up, on_grid(rows, Grid(kind="int4")))
     names = dict(task.named_parameters())
     assert torch.equal(names["model.text.blocks.0.up.parametrizations.weight.original"], before)
     assert not parametrize.is_parametrized(model.text.projection)
@@ -53,15 +57,18 @@ def test_forward_sees_rounded_weights_and_the_optimiser_whole_ones() -> None:
 
 def test_recipes_name_and_decay_weights_as_ever() -> None:
     _, task = begun(tiny_model())
-    settings = Training(weight_decay=0.1, multipliers={"text.token_embedding.weight": 0.5})
+    settings = Training(
+        weight_decay=0.1, multipliers={"text.blocks.0.up.weight": 0.5, "text.token": 0.1}
+    )
     groups = {
         id(parameter): (group["factor"], group["weight_decay"])
         for group in make_optimiser(task, settings).param_groups
         for parameter in group["params"]
     }
     text = task.model.text
-    assert groups[id(text.token_embedding.parametrizations.weight.original)] == (0.5, 0.1)
-    assert groups[id(text.blocks[0].up.parametrizations.weight.original)] == (1, 0.1)
+    assert groups[id(text.token_embedding.weight)] == (0.1, 0.1)
+    assert groups[id(text.blocks[0].up.parametrizations.weight.original)] == (0.5, 0.1)
+    assert groups[id(text.blocks[0].down.parametrizations.weight.original)] == (1, 0.1)
 
 
 def test_finish_leaves_plain_weights_that_compute_the_same() -> None:
