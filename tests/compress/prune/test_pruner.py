@@ -155,10 +155,21 @@ def test_scores_need_steps_or_calibration() -> None:
 
 
 @pytest.mark.parametrize("at", [5, 9, 16])
-@pytest.mark.parametrize("importance", ["taylor", "platon"])
-@pytest.mark.parametrize("budget", [{"sparsity": 0.5}, {"parameters": "70k"}])
-def test_a_resumed_run_prunes_alike(at: int, importance: str, budget: dict[str, Any]) -> None:
-    settings = {**HALF, "importance": importance, "budget": budget}
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"importance": "taylor"},
+        {"importance": "platon", "granularity": "weight"},
+        {"importance": "l0"},
+        {"importance": "platon", "budget": {"parameters": "70k"}},
+        {"importance": "taylor", "schedule": {"kind": "one_shot", "at": 0.4}},
+        {"importance": "magnitude", "schedule": {"kind": "iterative"}},
+        {"importance": "taylor", "schedule": "one_shot", "granularity": "hidden"},
+    ],
+    ids=lambda value: "-".join(str(one) for one in value.values()),
+)
+def test_a_resumed_run_prunes_alike(at: int, settings: dict[str, Any]) -> None:
+    settings = {**HALF, **settings}
     whole, first = loop(settings), loop(settings)
     first.run(at)
     state = copy.deepcopy(first.state())
