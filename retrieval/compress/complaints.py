@@ -84,7 +84,7 @@ def _keys_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
             models = [found for field in fields for found in _models_in(field.annotation)]
         elif isinstance(part, str):
             models = [m for m in models if _is_tagged(m, part)] or models
-    return [key for m in models for key in m.model_fields]
+    return [field.alias or key for m in models for key, field in m.model_fields.items()]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -155,6 +155,13 @@ def test_a_recipe_is_written_as_it_is_read() -> None:
     assert Student.model_validate(written) == given
 
 
+def test_a_misspelt_entry_is_told_the_recipes_own_word(tmp_path: Path) -> None:
+    with pytest.raises(
+        RecipeError, match=r"layers\.form: there is no such entry; did you mean from"
+    ):
+        recipe(tmp_path, teacher="x", start={"text_layers": {"form": "teacher"}})
+
+
 @pytest.mark.parametrize(
     ("changes", "needed"),
     [

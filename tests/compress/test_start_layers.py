@@ -5,79 +5,43 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
-from PIL import Image
 
 from retrieval.compress.recipe import Data
 from retrieval.compress.start.factors import copy_linear
 from retrieval.compress.start.inherit import inherit_image, inherit_text
-from retrieval.compress.start.narrow import highest, picked_layers
+from retrieval.compress.start.narrow import picked_layers
 from retrieval.compress.start.scores import (
     Samples,
-    magnitude_scores,
-    self_distillation,
-    taylor_scores,
 )
-from retrieval.compress.start.settings import Inherited
 from retrieval.compress.start.tokens import translated_rows
 from retrieval.language.cutting import cut_vocabulary
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.low_rank import LowRankLinear, whole_weight
-from retrieval.models.surgery.find import find_groups
-from retrieval.models.surgery.units import Group
 from retrieval.spec.errors import RecipeError
-from retrieval.spec.model import ModelConfig
+from tests.compress.starts import (
+    SENTENCES,
+    SMALL,
+    WHOLE,
+    Blocks,
+    ids,
+    inherited,
+    make_samples,
+    make_source,
+    student,
+)
 from tests.tiny import SIZE, tiny_checkpoint, tiny_model, tiny_tokenizer
-
-WHOLE = {"width": 32, "head_dim": 8, "heads": [4, 3, 4], "neurons": [64, 48, 64]}
-SMALL = {"width": 16, "head_dim": 8, "heads": [2, 1], "neurons": [24, 40]}
-SENTENCES = [f"{a} {b} on the {c}" for a in ("two", "red") for b in ("dogs", "a cat", "")
-             for c in ("snow", "grass", "pavement")]  # fmt: skip
-Blocks = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    folder = tmp_path_factory.mktemp("source") / "checkpoint"
-    image = {"kind": "vit", "patch": 16, "blocks": WHOLE}
-    found = tiny_checkpoint(
-        folder, seed=5, image=image, text={"blocks": WHOLE, "bag_of_tokens": True}
-    )
-    # Away from ones and zeros, so that norms and biases show where they come from.
-    torch.manual_seed(6)
-    with torch.no_grad():
-        for parameter in found.model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return found
+    return make_source(tmp_path_factory.mktemp("source") / "checkpoint")
 
 
 @pytest.fixture
 def samples(tmp_path: Path) -> Samples:
-    (tmp_path / "sentences.txt").write_text("\n".join(SENTENCES), "utf-8")
-    return Samples(Data(sentences=(tmp_path / "sentences.txt",)), seed=3)
-
-
-def student(
-    blocks: Blocks, *, dim: int = 24, tokenizer: Tokenizer | None = None, **text: Any
-) -> DualEncoder:
-    torch.manual_seed(9)
-    config = tiny_model().config.model_dump() | {
-        "embedding_dim": dim,
-        "image": {"kind": "vit", "patch": 16, "blocks": blocks},
-        "text": {"blocks": blocks, "bag_of_tokens": True, **text},
-        "tokens": (tokenizer or tiny_tokenizer()).spec,
-    }
-    return DualEncoder(ModelConfig.model_validate(config)).eval()
-
-
-def inherited(**values: Any) -> Inherited:
-    return Inherited.model_validate(values)
-
-
-def ids() -> torch.Tensor:
-    return torch.from_numpy(tiny_tokenizer().batch(SENTENCES)).long()
+    return make_samples(tmp_path)
 
 
 @pytest.mark.parametrize("width", ["importance", "leading", "random"])
@@ -203,113 +167,6 @@ def test_leading_units_are_those_of_plain_indexing(
     assert_state(getattr(made, side), expected)
 
 
-def test_magnitude_keeps_the_largest_neurons(source: Checkpoint, samples: Samples) -> None:
-    blocks = {**WHOLE, "neurons": [16, 48, 64]}
-    made = student(blocks)
-    inherit_text(made, tiny_tokenizer(), source, inherited(criterion="magnitude"), samples)
-    given = source.model.text.blocks[0]
-    norms = (
-        given.up.weight.square().sum(dim=1)
-        + given.up.bias.square()
-        + given.down.weight.square().sum(dim=0)
-    )
-    kept = norms.topk(16).indices.sort().values
-    assert torch.equal(made.text.blocks[0].up.weight, given.up.weight[kept])
-    assert torch.equal(made.text.blocks[0].down.weight, given.down.weight[:, kept])
-    assert torch.equal(made.text.blocks[1].up.weight, source.model.text.blocks[1].up.weight)
-
-
-def test_of_equal_scores_the_first_units_stay() -> None:
-    scores = torch.tensor([1.0, 3.0, 1.0, 2.0, 1.0])
-    assert highest(scores, 4).tolist() == [0, 1, 2, 3]
-
-
-def own_loss(model: DualEncoder) -> torch.Tensor:
-    out = model.encode_text(ids())
-    return F.cross_entropy(out @ out.detach().T / 0.07, torch.arange(len(out)))
-
-
-def test_taylor_scores_are_the_gradients_of_the_source_against_itself(source: Checkpoint) -> None:
-    model = source.model
-    groups = find_groups(model, "hidden", "text") + find_groups(model, "neuron", "text")[:1]
-    scores = taylor_scores(model, groups, (model.encode_text(ids()) for _ in range(2)))
-    seen: list[torch.Tensor] = []
-    up = model.text.blocks[0].up
-
-    def keep(_module: torch.nn.Module, _inputs: object, output: torch.Tensor) -> None:
-        output.retain_grad()
-        seen.append(output)
-
-    parts = (up, model.text.blocks[0].activation)
-    hooks = [module.register_forward_hook(keep) for module in parts]
-    own_loss(model).backward()
-    for hook in hooks:
-        hook.remove()
-    before, after = seen
-    per_sample = (
-        (before - up.bias) * before.grad + after * after.grad
-    ).sum(dim=1)  # fmt: skip
-    expected = per_sample.abs().sum(dim=0).detach()
-    torch.testing.assert_close(scores["text.blocks.0.neuron"], expected, rtol=1e-4, atol=1e-6)
-    hidden = sum(
-        (one.parameter * one.parameter.grad).movedim(one.dim, 0).reshape(32, -1).sum(dim=1)
-        for one in groups[0].members
-    ).abs()
-    torch.testing.assert_close(scores["text.hidden"], hidden.detach(), rtol=1e-3, atol=1e-6)
-    model.zero_grad()
-
-
-def test_scoring_leaves_no_trace(source: Checkpoint) -> None:
-    groups = find_groups(source.model, "head", "text")
-    before = {name: tensor.clone() for name, tensor in source.model.state_dict().items()}
-    taylor_scores(source.model, groups, (source.model.encode_text(ids()) for _ in range(1)))
-    assert all(parameter.grad is None for parameter in source.model.parameters())
-    assert all(torch.equal(tensor, before[n]) for n, tensor in source.model.state_dict().items())
-    assert not source.model.text.blocks[0].attention.output._forward_pre_hooks
-
-
-def test_self_distillation_pulls_apart_what_is_close() -> None:
-    vectors = F.normalize(torch.tensor([[1.0, 0.1], [1.0, -0.1], [-1.0, 0.0]]), dim=1)
-    vectors.requires_grad_(True)
-    self_distillation(vectors).backward()
-    assert vectors.grad is not None
-    assert vectors.grad[0, 1] < 0 < vectors.grad[1, 1]
-
-
-@pytest.mark.parametrize("side", ["text", "image"])
-def test_taylor_chooses_by_the_recipes_own_samples(
-    source: Checkpoint, samples: Samples, tmp_path: Path, side: str
-) -> None:
-    if side == "image":
-        for number in range(10):
-            Image.effect_noise((40, 40), 20 + number).save(tmp_path / f"{number}.png")
-        (tmp_path / "damaged.png").write_bytes(b"no photo")
-        samples = Samples(Data(photos=(tmp_path,)), seed=3)
-    made = student({**WHOLE, "heads": [2, 3, 4]})
-    settings = inherited(samples=8)
-    if side == "text":
-        inherit_text(made, tiny_tokenizer(), source, settings, samples)
-    else:
-        inherit_image(made, source, settings, samples)
-    groups = [find_groups(source.model, "head", side)[0]]
-    scores = taylor_scores(source.model, groups, samples.embedded(source, side, 8))
-    kept = scores[groups[0].name].topk(2).indices.sort().values
-    inner = (kept[:, None] * 8 + torch.arange(8)).flatten()
-    given = getattr(source.model, side).blocks[0].attention.query
-    assert torch.equal(getattr(made, side).blocks[0].attention.query.weight, given.weight[inner])
-
-
-def test_the_seed_decides_a_random_choice(source: Checkpoint) -> None:
-    def made(seed: int) -> torch.Tensor:
-        model = student(SMALL)
-        samples = Samples(Data(), seed)
-        inherit_text(model, tiny_tokenizer(), source, inherited(width="random"), samples)
-        return model.text.blocks[0].up.weight.detach()
-
-    assert torch.equal(made(1), made(1))
-    assert not torch.equal(made(1), made(2))
-
-
 def test_a_projection_of_another_size_stays_at_its_start(
     source: Checkpoint, samples: Samples
 ) -> None:
@@ -423,10 +280,3 @@ def test_image_towers_of_another_kind_or_grid_are_refused(
     finer = {"kind": "vit", "patch": 8, "blocks": WHOLE}
     with pytest.raises(RecipeError, match="patches of 8 in photos of 32 pixels, the source 16"):
         inherit_image(tiny_model(image=finer), source, inherited(), samples)
-
-
-def test_magnitude_needs_no_samples(source: Checkpoint) -> None:
-    groups: list[Group] = find_groups(source.model, "head", "text")
-    assert set(magnitude_scores(source.model, groups)) == {g.name for g in groups}
-    settings = inherited(criterion="magnitude")
-    inherit_text(student(SMALL), tiny_tokenizer(), source, settings, Samples(Data(), 0))
