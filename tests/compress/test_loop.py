@@ -1,6 +1,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from retrieval.compress.loop import STATE, Loop
+from retrieval.compress.modifier import Modifier
 from retrieval.compress.reporter import SilentReporter
 from retrieval.compress.task import Task
 from retrieval.compress.training import Training
@@ -62,20 +64,20 @@ def log(folder: Path) -> list[dict[str, Any]]:
 
 def test_the_best_epoch_is_kept(tmp_path: Path) -> None:
     task = Line(settings(epochs=4), [0, 0.1, 0.7, 0.3, 0.6])
-    assert loop(task, tmp_path).run() == {"score": 0.7}
+    assert loop(task, tmp_path).run() == {"best_epoch": {"score": 0.7}}
     assert len(task.weights) == 5
     assert task.layer.weight.item() == task.weights[2]
 
 
 def test_a_stage_that_only_makes_it_worse_gives_back_the_start(tmp_path: Path) -> None:
     task = Line(settings(epochs=2), [0.5, 0.1, 0.2])
-    assert loop(task, tmp_path).run() == {"score": 0.5}
+    assert loop(task, tmp_path).run() == {"best_epoch": {"score": 0.5}}
     assert task.layer.weight.item() == task.weights[0] == 0
 
 
 def test_patience_ends_a_run_that_gets_no_better(tmp_path: Path) -> None:
     task = Line(settings(epochs=9, patience=2), [0, 0.1, 0.7, 0.3, 0.7, 0.9, 0.9, 0.9, 0.9, 0.9])
-    assert loop(task, tmp_path).run() == {"score": 0.7}
+    assert loop(task, tmp_path).run() == {"best_epoch": {"score": 0.7}}
     assert len(task.weights) == 5
     assert task.layer.weight.item() == task.weights[2]
     assert [entry["epoch"] for entry in log(tmp_path) if "dev" in entry] == [-1, 0, 1, 2, 3]
@@ -83,7 +85,7 @@ def test_patience_ends_a_run_that_gets_no_better(tmp_path: Path) -> None:
 
 def test_without_dev_the_last_epoch_is_kept(tmp_path: Path) -> None:
     task = Line(settings(epochs=3))
-    assert loop(task, tmp_path).run() == {}
+    assert loop(task, tmp_path).run() == {"best_epoch": {}}
     assert task.layer.weight.item() == task.weights[-1] > task.weights[1] > 0
     assert len(task.weights) == 4
 
@@ -138,3 +140,111 @@ def test_dropout_and_batch_norm_are_as_the_recipe_says(tmp_path: Path) -> None:
         assert not task.norm.training
     set_dropout(task, 0.0)
     assert task.dropout.p == 0
+
+
+def test_a_diverging_loss_ends_the_run_with_advice(tmp_path: Path) -> None:
+    class Diverges(Line):
+        calls = 0
+
+        def forward(self, batch: Tensor) -> dict[str, Tensor]:
+            self.calls += 1
+            losses = super().forward(batch)
+            return losses if self.calls < 60 else {"squared": losses["squared"] * 0 + 1000}
+
+    task = Diverges(settings(epochs=100))
+    with pytest.raises(TrainingError, match="line: the loss diverges: .* lower training.learning"):
+        loop(task, tmp_path).run()
+
+
+def test_calls_out_of_order_are_refused(tmp_path: Path) -> None:
+    made = loop(Line(settings(epochs=1)), tmp_path)
+    with pytest.raises(RuntimeError, match="line: cannot be trained, since it is made"):
+        made.train()
+    made.start()
+    with pytest.raises(RuntimeError, match="cannot be finished, since it is started"):
+        made.finish()
+    with pytest.raises(RuntimeError, match="cannot be started, since it is started"):
+        made.start()
+    made.train()
+    assert made.finish() == {"best_epoch": {}}
+
+
+class Halves(Modifier):
+    """Settles after some steps; while the model is evaluated its weight is half."""
+
+    name = "halves"
+
+    def __init__(self, settles: int = 0) -> None:
+        self.settles = settles
+        self.calls: list[str] = []
+        self.done = 0
+
+    def start(self, task: Task, total: int) -> None:
+        self.calls.append(f"start {total}")
+        self.layer = task.layer
+
+    def before_forward(self, step: int) -> None:
+        self.calls.append(f"forward {step}")
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        return {"penalty": self.layer.weight.sum() * 0 + 7}
+
+    def before_step(self, step: int, rate: float) -> None:
+        assert self.layer.weight.grad is not None
+        self.before = self.layer.weight.item()
+
+    def after_step(self, step: int) -> None:
+        assert self.layer.weight.grad is not None
+        assert self.layer.weight.item() != self.before
+        self.calls.append(f"after {step}")
+        self.done = step + 1
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        with torch.no_grad():
+            self.layer.weight.mul_(0.5)
+        yield
+        with torch.no_grad():
+            self.layer.weight.mul_(2)
+
+    @property
+    def settled(self) -> bool:
+        return self.done >= self.settles
+
+    def finish(self, task: Task) -> Mapping[str, Any]:
+        return {"done": self.done}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"done": self.done}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.done = state["done"]
+
+
+def modified(task: Task, modifier: Modifier, folder: Path) -> Loop:
+    return Loop(
+        task, folder, modifiers=[modifier], key="k", title="line", seed=0,
+        reporter=SilentReporter(),
+    )  # fmt: skip
+
+
+def test_modifiers_are_called_around_every_step(tmp_path: Path) -> None:
+    halves = Halves()
+    modified(Line(settings(epochs=1)), halves, tmp_path).run()
+    steps = [f"{call} {step}" for step in range(4) for call in ("forward", "after")]
+    assert halves.calls == ["start 4", *steps]
+    assert all(entry["penalty"] == 7 for entry in log(tmp_path) if "loss" in entry)
+
+
+def test_weights_are_kept_as_they_were_evaluated_with_the_modifiers_state(tmp_path: Path) -> None:
+    task = Line(settings(epochs=3), [0, 0.1, 0.9, 0.2])
+    found = modified(task, Halves(), tmp_path).run()
+    assert found == {"best_epoch": {"score": 0.9}, "halves": {"done": 8}}
+    assert task.layer.weight.item() == task.weights[2]
+
+
+def test_only_settled_weights_are_kept_however_good_others_were(tmp_path: Path) -> None:
+    task = Line(settings(epochs=3, patience=1), [0.9, 0.8, 0.3, 0.2])
+    found = modified(task, Halves(settles=8), tmp_path).run()
+    assert found["best_epoch"] == {"score": 0.3}
+    assert task.layer.weight.item() == task.weights[2]

@@ -211,3 +211,37 @@ def test_starting_from_a_checkpoint_goes_on_from_its_weights(
     other = {**shape, "text": {"blocks": {"width": 64, "layers": 1, "neurons": 64}}}
     with pytest.raises(RecipeError, match="student.text differs"):
         run_recipe(recipe(data, [PAIRS], student=other), tmp_path / "third")
+
+
+def test_a_stage_that_factorises_trains_nothing_and_later_stages_go_on(
+    data: dict[str, Path], tmp_path: Path
+) -> None:
+    thin = {"stage": "factorise", "towers": ["text"], "rank": 8}
+    made = recipe(data, [thin, PAIRS])
+    folder = run_recipe(made, tmp_path / "run")
+    first, second = stage_metrics(made, tmp_path / "run")
+    assert first["stage"] == "1-factorise-text"
+    assert first["factorised"]["parameters"] < first["factorised"]["parameters_before"]
+    assert second["parameters"] == first["parameters"]
+    assert not (tmp_path / "run" / "1-factorise-text" / "log.jsonl").exists()
+    blocks = load_checkpoint(folder).config.text.blocks
+    assert blocks.ranks[0].up == 8
+
+
+def test_modified_stages_leave_smaller_dense_and_rounded_checkpoints(
+    data: dict[str, Path], tmp_path: Path
+) -> None:
+    prune = {"granularity": "neuron", "budget": {"sparsity": 0.5}, "schedule": "one_shot"}
+    grid = {"weights": {"linear": "int4"}}
+    text = {**PAIRS, "towers": ["text"]}
+    made = recipe(data, [{**text, "prune": prune}, text, {**text, "quantise": grid}])
+    run_recipe(made, tmp_path / "run")
+    pruned, plain, rounded = stage_metrics(made, tmp_path / "run")
+    assert pruned["stage"] == "1-prune-text"
+    assert plain["parameters"] == pruned["parameters"] == rounded["parameters"]
+    assert load_checkpoint(tmp_path / "run" / "1-prune-text").config.text.blocks.neurons == (32,)
+    assert load_checkpoint(tmp_path / "run" / "2-finetune-text").config.quantisation is None
+    last = load_checkpoint(tmp_path / "run" / "3-quantise-text")
+    assert last.config.quantisation is not None
+    weight = last.model.text.blocks[0].up.weight[0]
+    assert len(weight.unique()) <= 15
