@@ -7,7 +7,8 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from retrieval.compress.complaints import first_complaint
-from retrieval.compress.stages.settings import Distil, Stage, TrainingStage
+from retrieval.compress.prune.settings import Prune
+from retrieval.compress.stages.settings import Distil, Stage, Tower, TrainingStage
 from retrieval.compress.start.settings import Student
 from retrieval.models.sparse.storage import Storage
 from retrieval.spec.base import Spec
@@ -106,6 +107,8 @@ def _require(recipe: Recipe, stage: Stage, place: str) -> None:
         raise ValueError(f"{place}.training.augmentation.size: a vit tower has one size; leave it")
     if stage.training.patience is not None and data.dev is None:
         raise ValueError(f"{place}.training.patience needs data.dev to measure progress on")
+    if stage.prune is not None:
+        _require_prune(stage.prune, stage.towers, data, place)
     led = stage.losses.needing("teacher")
     if led and not recipe.teachers:
         raise ValueError(f"{place}.losses.{led[0]} needs a teacher; name one or leave it out")
@@ -113,6 +116,15 @@ def _require(recipe: Recipe, stage: Stage, place: str) -> None:
         _require_items(data, stage.tower, place)
     elif not data.pairs:
         raise ValueError(f"{place}: {stage.stage} needs data.pairs")
+
+
+def _require_prune(prune: Prune, towers: tuple[Tower, ...], data: Data, place: str) -> None:
+    try:
+        prune.budget_of(prune.towers_of(towers))
+    except RecipeError as error:
+        raise ValueError(f"{place}: {error}") from error
+    if prune.importance.criterion == "ablation" and data.dev is None:
+        raise ValueError(f"{place}.prune.importance: ablation needs data.dev to see recall drop")
 
 
 def _require_items(data: Data, tower: str, place: str) -> None:
