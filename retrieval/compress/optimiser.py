@@ -8,6 +8,7 @@ from torch import nn
 from retrieval.compress.training import Training
 from retrieval.spec.errors import RecipeError
 
+_MODEL = "model."
 _QUANTISED = ".parametrizations.weight.original"
 
 
@@ -27,14 +28,16 @@ def make_optimiser(module: nn.Module, settings: Training) -> torch.optim.AdamW:
             continue
         # The model is one part of a task; recipes speak of the model's own names, also while
         # its weights are quantised.
-        name = full_name.removeprefix("model.").replace(_QUANTISED, ".weight")
+        name = full_name
+        if name.startswith(_MODEL):
+            name = name.removeprefix(_MODEL).replace(_QUANTISED, ".weight")
         prefix = _longest_prefix(name, settings.multipliers)
         unused -= {p for p in settings.multipliers if name.startswith(p)}
         factor = 1.0 if prefix is None else settings.multipliers[prefix]
         if factor == 0:
             parameter.requires_grad_(False)
             continue
-        decays = parameter.ndim > 1 and not name.startswith("bridge.")
+        decays = parameter.ndim > 1 and ".parametrizations." not in name
         decay = settings.weight_decay if decays else 0.0
         groups.setdefault((factor, decay), []).append(parameter)
     if unused:

@@ -39,6 +39,8 @@ class Quantiser(Modifier):
 
     name = "quantise"
 
+    name = "quantise"
+
     def __init__(self, settings: Quantise) -> None:
         self.settings = settings
         self._targets: dict[str, _Target] = {}
@@ -186,15 +188,17 @@ def _grid(module: nn.Module, settings: Quantise) -> Grid | None:
     """Grid of a module's weight; None for what has none or stays as it is."""
     from timm.layers.conv2d_same import Conv2dSame
 
-    # Exact classes: others compute what they multiply with from ``weight``, as convolutions
-    # with standardised weights do.
-    kinds: dict[type[nn.Module], Kind | None] = {
+    # Exact classes, or ours: others compute what they multiply with from ``weight``, as
+    # convolutions with standardised weights do.
+    classes = type(module).__mro__
+    plain = next(one for one in classes if not one.__module__.startswith("retrieval."))
+    kinds: dict[type, Kind | None] = {
         nn.Linear: settings.weights.linear,
         nn.Conv2d: settings.weights.convolution,
         Conv2dSame: settings.weights.convolution,
         nn.Embedding: settings.weights.embedding,
     }
-    kind = kinds.get(type(module))
+    kind = kinds.get(plain)
     if kind is None:
         return None
     if kind == "ternary" and not isinstance(module, nn.Embedding):

@@ -12,6 +12,7 @@ from retrieval.compress.quantise.quantiser import Quantiser
 from retrieval.compress.quantise.settings import Quantise
 from retrieval.compress.training import Training
 from retrieval.models.dual_encoder import DualEncoder
+from retrieval.models.strided import quicken_strided
 from retrieval.spec.errors import RecipeError
 from retrieval.spec.quantisation import Grid, without_grid
 from tests.tiny import CONTEXT, DIM, SIZE, tiny_model
@@ -196,6 +197,25 @@ def test_what_timm_merges_for_inference_stays_in_floating_point() -> None:
     model.text.requires_grad_(False)
     with pytest.raises(RecipeError, match="no weight of the towers in training"):
         Quantiser(Quantise()).start(SimpleNamespace(model=model), 1)
+
+
+@pytest.mark.parametrize("pad_type", ["", "same"])
+def test_convolutions_of_classes_of_our_own_are_rounded(pad_type: str) -> None:
+    backbone = {"name": "mobilenetv4_conv_small_050", "options": {"pad_type": pad_type}}
+    model = tiny_model(image={"kind": "timm", "backbones": [backbone]})
+    quicken_strided(model.image)
+    convolutions = {
+        f"{name}.weight"
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Conv2d)
+    }
+    model = quantised(model)
+    assert convolutions <= set(model.config.quantisation.grids)
+
+
+def test_convolutions_that_standardise_their_weights_are_left() -> None:
+    model = tiny_model(image={"kind": "timm", "backbones": [{"name": "nf_resnet26"}]})
+    assert not any("conv" in name for name in quantised(model).config.quantisation.grids)
 
 
 def test_a_prefix_that_skips_nothing_is_refused() -> None:
