@@ -21,7 +21,7 @@ class Judge:
         model: The student.
         tokenizer: Its tokenizer.
         dev: Captioned photos that are not trained on, or None: then there are no figures.
-        workers: Processes that decode photos.
+        workers: Threads that decode photos.
     """
 
     def __init__(

@@ -93,11 +93,15 @@ def encode_sentences(
 
 
 def loaded_ahead(
-    items: Iterable[_Item], load: Callable[[_Item], _Loaded], ahead: int
+    items: Iterable[_Item],
+    load: Callable[[_Item], _Loaded],
+    ahead: int,
+    *,
+    threads: int | None = None,
 ) -> Iterator[_Loaded | PhotoError]:
     """What ``load`` gives or the `PhotoError` that it raises, in order.
 
-    Threads load up to ``ahead`` items while earlier ones are used.
+    Threads, by default one a core, load up to ``ahead`` items while earlier ones are used.
     """
 
     def attempt(item: _Item) -> _Loaded | PhotoError:
@@ -107,7 +111,7 @@ def loaded_ahead(
             return error
 
     remaining = iter(items)
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    pool = ThreadPoolExecutor(max_workers=threads or os.cpu_count())
     waiting: deque[Future[_Loaded | PhotoError]] = deque()
     try:
         waiting.extend(pool.submit(attempt, item) for item in islice(remaining, ahead))

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 def quicken_strided(module: nn.Module) -> None:
     """Let strided depthwise convolutions in ``module`` compute every position in training.
 
-    In bfloat16 oneDNN has a fast backward pass for stride 1 only; for stride 2 it took three
-    to five times as long as stride 1 and dropping what the stride leaves out. Padding on one
     In bfloat16 oneDNN has a fast backward pass for stride 1 only; for stride 2 it took two to
     five times as long as stride 1 and dropping what the stride leaves out. Padding on one
     side alone, as ``pad_type: same`` asks for, costs a copy of the input besides. Results are

@@ -1,33 +1,39 @@
-"""Photos as batches of pixels, decoded by worker processes beside the training step."""
+"""Photos as batches of pixels, made by threads beside the training step.
 
-import signal
-from collections.abc import Iterator, Sequence
+Threads, not processes: Pillow leaves the interpreter to others while it decodes and resizes,
+and the first thing that a training process does after a fork is to copy each page of memory
+that it touches, which halved the photos per second of a step on a processor.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate
 
 from retrieval.compress.data.order import Batches, item_seed
 from retrieval.compress.data.store import PixelStore
 from retrieval.compress.data.views import View, ViewRules, draw_view, photo_size, show_view
 from retrieval.compress.training import Augmentation
+from retrieval.encode.batches import loaded_ahead
 from retrieval.spec.errors import PhotoError
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.vision.decode import open_photo
 from retrieval.vision.preprocess import load_pixels
 
-_Loaded = Tensor | PhotoError
+_Keys = TypeVar("_Keys")
+
+_BATCHES_AHEAD = 1
 
 StoredViews = NDArray[np.float64]
 """Fields of a `View` in their order, ``(photos, views, fields)``."""
 
 
-class PhotoViews(Dataset[_Loaded]):
+class PhotoViews:
     """Random views of photos; items are asked for as ``(epoch, index)``.
 
     Args:
@@ -79,12 +85,9 @@ class PhotoViews(Dataset[_Loaded]):
             return list(indices)
         return [index * self.stored.shape[1] + self._turn(epoch, index) for index in indices]
 
-    def __getitem__(self, key: tuple[int, int]) -> _Loaded:
+    def __getitem__(self, key: tuple[int, int]) -> Tensor:
         epoch, index = key
-        try:
-            photo = self._open(self.photos[index])
-        except PhotoError as error:
-            return error
+        photo = self._open(self.photos[index])
         if self.stored is not None:
             view = View(*self.stored[index, self._turn(epoch, index)])
         else:
@@ -95,8 +98,11 @@ class PhotoViews(Dataset[_Loaded]):
 
     def batches(self, order: Batches, epoch: int, workers: int) -> Iterator[Tensor]:
         """uint8 ``(batch, 3, size, size)`` for each list of indices in ``order``."""
-        keys = [[(epoch, index) for index in batch] for batch in order]
-        return _loaded(self, workers, batch_sampler=keys)
+        return _loaded(
+            order,
+            lambda batch: torch.stack([self[epoch, index] for index in batch]),
+            workers,
+        )
 
     def _open(self, photo: Path) -> Image.Image:
         if self.store is not None:
@@ -117,7 +123,7 @@ class PhotoViews(Dataset[_Loaded]):
         return (epoch + item_seed(self.seed, 0, index)) % views
 
 
-class WholePhotos(Dataset[_Loaded]):
+class WholePhotos:
     """Photos exactly as inference sees them."""
 
     def __init__(self, photos: Sequence[Path], spec: Preprocessing) -> None:
@@ -127,45 +133,32 @@ class WholePhotos(Dataset[_Loaded]):
     def __len__(self) -> int:
         return len(self.photos)
 
-    def __getitem__(self, index: int) -> _Loaded:
-        try:
-            pixels = load_pixels(self.photos[index], self.spec)
-        except PhotoError as error:
-            return error
-        return torch.from_numpy(np.ascontiguousarray(pixels))
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.from_numpy(load_pixels(self.photos[index], self.spec))
 
     def batches(self, batch_size: int, workers: int) -> Iterator[Tensor]:
         """uint8 ``(batch, 3, size, size)`` in order."""
-        return _loaded(self, workers, batch_size=batch_size)
+        starts = range(0, len(self), batch_size)
+        parts = [range(start, min(len(self), start + batch_size)) for start in starts]
+        return _loaded(parts, lambda part: torch.stack([self[index] for index in part]), workers)
 
 
-def _loaded(photos: Dataset[_Loaded], workers: int, **batching: Any) -> Iterator[Tensor]:
-    """Batches in order, decoded by ``workers`` processes, or by this one when there are none.
+def _loaded(
+    batches: Sequence[_Keys], load: Callable[[_Keys], Tensor], workers: int
+) -> Iterator[Tensor]:
+    """Batches in order, made by ``workers`` threads, or by this one when there are none.
 
     Raises:
         PhotoError: A photo cannot be decoded.
     """
-    loader: DataLoader[_Loaded] = DataLoader(
-        photos,
-        num_workers=workers,
-        collate_fn=_stacked,
-        worker_init_fn=_leave_ctrl_c_to_parent,
-        # A loader draws a seed when it starts. It must not draw it from the generator that
-        # dropout uses, or a resumed run, which starts its loader later, would drift.
-        generator=torch.Generator(),
-        **batching,
-    )
-    for batch in loader:
-        # An exception that is raised in a worker arrives as its whole traceback.
-        if isinstance(batch, PhotoError):
-            raise PhotoError(f"{batch}; remove it from the photos and captions to train on")
-        yield batch
-
-
-def _stacked(items: list[_Loaded]) -> _Loaded:
-    damaged = [item for item in items if isinstance(item, PhotoError)]
-    return damaged[0] if damaged else default_collate(items)
-
-
-def _leave_ctrl_c_to_parent(worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if workers:
+        loaded = loaded_ahead(batches, load, workers + _BATCHES_AHEAD, threads=workers)
+    else:
+        loaded = map(load, batches)
+    try:
+        for batch in loaded:
+            if isinstance(batch, PhotoError):
+                raise batch
+            yield batch
+    except PhotoError as error:
+        raise PhotoError(f"{error}; remove it from the photos and captions to train on") from error

@@ -2,18 +2,16 @@
 
 import json
 import shutil
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from retrieval.compress.cache.plan import PhotoKey
+from retrieval.encode.batches import loaded_ahead
 from retrieval.spec.errors import PhotoError
 from retrieval.spec.files import replacing, sha256_json, write_json
 from retrieval.spec.preprocessing import Preprocessing
@@ -23,7 +21,6 @@ PART_BYTES = 64_000_000
 """Pixels of one file: what a killed run has to decode again."""
 
 _AHEAD = 16
-_THREADS = 2
 
 Progress = Callable[[int, int], None]
 """Called with the photos that are finished, and how many there are."""
@@ -48,7 +45,7 @@ class PixelStore:
     `open` decodes its file then. Pixels lie in parts of ``PART_BYTES``; the list of what a
     part holds is written last, so a part without a list does not exist.
 
-    Use `build` to make one. It may be copied to other processes.
+    Use `build` to make one.
     """
 
     def __init__(self, folder: Path, spec: Preprocessing, target: int) -> None:
@@ -122,10 +119,6 @@ class PixelStore:
         self._maps.clear()
         self._places, self._of_path = {}, {}
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A mapping cannot be sent to another process; there the file is mapped again.
-        return {**self.__dict__, "_maps": {}}
 
     @property
     def _bytes(self) -> int:
@@ -208,26 +201,10 @@ def _decoded(
     missing: dict[PhotoKey, Path], spec: Preprocessing, target: int
 ) -> Iterator[tuple[PhotoKey, Image.Image | None]]:
     """Photos in order, None for one that cannot be decoded; decoded by threads ahead of time."""
-
-    def load(photo: Path) -> Image.Image | None:
-        try:
-            return _open(photo, spec, target)
-        except PhotoError:
-            # Whoever asks for it is told, when training comes to it.
-            return None
-
-    remaining = iter(missing.items())
-    waiting: deque[tuple[PhotoKey, Future[Image.Image | None]]] = deque()
-    # Pillow leaves the interpreter to others while it decodes.
-    pool = ThreadPoolExecutor(_THREADS)
-    try:
-        waiting.extend((key, pool.submit(load, path)) for key, path in islice(remaining, _AHEAD))
-        while waiting:
-            key, future = waiting.popleft()
-            yield key, future.result()
-            waiting.extend((key, pool.submit(load, path)) for key, path in islice(remaining, 1))
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    # Whoever asks for a damaged one is told, when training comes to it.
+    opened = loaded_ahead(missing.values(), lambda photo: _open(photo, spec, target), _AHEAD)
+    for key, image in zip(missing, opened, strict=True):
+        yield key, None if isinstance(image, PhotoError) else image
 
 
 def _open(photo: Path, spec: Preprocessing, target: int) -> Image.Image:
