@@ -7,20 +7,13 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from retrieval.compress.complaints import first_complaint
-from retrieval.compress.prune.settings import Prune
-from retrieval.compress.stages.settings import Distil, Stage, Tower, TrainingStage
-from retrieval.compress.start.settings import Student
+from retrieval.compress.requirements import require, require_start
+from retrieval.compress.stages.settings import Stage
+from retrieval.compress.start.settings import OPEN_CLIP, Student
 from retrieval.models.sparse.storage import Storage
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import RecipeError
 from retrieval.spec.files import sha256_json
-from retrieval.spec.model import VitTower
-
-OPEN_CLIP = "open_clip:"
-"""What the name of a teacher from open_clip starts with."""
-
-# The closed-form start inverts a square matrix of this size: 2 GB in double precision.
-_LARGEST_CORRELATED = 16_384
 
 
 class Data(Spec):
@@ -54,16 +47,8 @@ class Recipe(Spec):
     @model_validator(mode="after")
     def _has_what_stages_need(self) -> Self:
         for number, stage in enumerate(self.stages):
-            _require(self, stage, f"stages.{number}")
-        if self.student.start.canonical_correlation:
-            if not self.data.pairs:
-                raise ValueError("student.start.canonical_correlation needs data.pairs")
-            size = self.student.vocabulary.size
-            if size == "clip" or size > _LARGEST_CORRELATED:
-                raise ValueError(
-                    "student.start.canonical_correlation inverts a matrix of all tokens; set "
-                    f"student.vocabulary.size to at most {_LARGEST_CORRELATED}, not {size}"
-                )
+            require(stage, self, f"stages.{number}")
+        require_start(self)
         return self
 
     @property
@@ -93,44 +78,6 @@ class Recipe(Spec):
     def sha256(self) -> str:
         """Hash of `validated`."""
         return sha256_json(self.validated)
-
-
-def _require(recipe: Recipe, stage: Stage, place: str) -> None:
-    """Refuse a stage that the recipe's data or teachers cannot serve."""
-    if not isinstance(stage, TrainingStage):
-        return
-    data = recipe.data
-    size = stage.training.augmentation.size
-    is_vit = isinstance(recipe.student.image, VitTower)
-    own_size = recipe.student.preprocessing.size
-    if "image" in stage.towers and is_vit and size not in (None, own_size):
-        raise ValueError(f"{place}.training.augmentation.size: a vit tower has one size; leave it")
-    if stage.training.patience is not None and data.dev is None:
-        raise ValueError(f"{place}.training.patience needs data.dev to measure progress on")
-    if stage.prune is not None:
-        _require_prune(stage.prune, stage.towers, data, place)
-    led = stage.losses.needing("teacher")
-    if led and not recipe.teachers:
-        raise ValueError(f"{place}.losses.{led[0]} needs a teacher; name one or leave it out")
-    if isinstance(stage, Distil):
-        _require_items(data, stage.tower, place)
-    elif not data.pairs:
-        raise ValueError(f"{place}: {stage.stage} needs data.pairs")
-
-
-def _require_prune(prune: Prune, towers: tuple[Tower, ...], data: Data, place: str) -> None:
-    try:
-        prune.budget_of(prune.towers_of(towers))
-    except RecipeError as error:
-        raise ValueError(f"{place}: {error}") from error
-    if prune.importance.criterion == "ablation" and data.dev is None:
-        raise ValueError(f"{place}.prune.importance: ablation needs data.dev to see recall drop")
-
-
-def _require_items(data: Data, tower: str, place: str) -> None:
-    kind = "photos" if tower == "image" else "sentences"
-    if not getattr(data, kind) and not data.pairs:
-        raise ValueError(f"{place}: distil of the {tower} tower needs data.{kind} or data.pairs")
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -174,7 +121,6 @@ def make_recipe(value: Any, *, origin: str, base: Path, text: str | None = None)
 
 def _with_paths_from(recipe: Recipe, base: Path) -> Recipe:
     data = recipe.data
-    start = recipe.student.start
     located_data = data.model_copy(
         update={
             "photos": tuple(base / path for path in data.photos),
@@ -183,15 +129,9 @@ def _with_paths_from(recipe: Recipe, base: Path) -> Recipe:
             "dev": base / data.dev if data.dev else None,
         }
     )
-    located_start = start.model_copy(
-        update={
-            "image_weights": tuple(base / path for path in start.image_weights),
-            "checkpoint": base / start.checkpoint if start.checkpoint else None,
-        }
-    )
     teachers = tuple(_teacher_from(base, teacher) for teacher in recipe.teachers)
     teacher = teachers[0] if isinstance(recipe.teacher, str) else teachers or None
-    student = recipe.student.model_copy(update={"start": located_start})
+    student = recipe.student.located(base)
     changed = {"data": located_data, "student": student, "teacher": teacher}
     return recipe.model_copy(update=changed)
 

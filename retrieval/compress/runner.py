@@ -23,6 +23,7 @@ from retrieval.compress.stages.distil import DistilTask
 from retrieval.compress.stages.factorise import factorise_towers
 from retrieval.compress.stages.make import Workshop
 from retrieval.compress.stages.settings import Factorise, TrainingStage
+from retrieval.compress.start.frozen import freeze
 from retrieval.compress.student import make_student
 from retrieval.compress.teacher import Teacher
 from retrieval.language.tokenizer import Tokenizer
@@ -155,6 +156,7 @@ class _Run:
         ]
         workshop = Workshop(model, tokenizer, self.materials, bridges, self.recipe.seed)
         task = workshop.make(stage)
+        freeze(task, self.recipe.student.frozen)
         loop = Loop(
             task,
             self._work(name),

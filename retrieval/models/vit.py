@@ -20,6 +20,7 @@ class VisionTransformer(nn.Module):
         super().__init__()
         width = spec.blocks.width
         grid = size // spec.patch
+        self.spec = spec
         self.patch_embedding = nn.Conv2d(3, width, spec.patch, stride=spec.patch)
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         self.position_embedding = nn.Parameter(torch.empty(1, 1 + grid * grid, width))

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 import retrieval.models.open_clip
 from retrieval.compress.optimiser import make_optimiser
 from retrieval.compress.recipe import make_recipe
+from retrieval.compress.runner import run_recipe
 from retrieval.compress.start.frozen import freeze
 from retrieval.compress.start.settings import Start, Student
 from retrieval.compress.start.sources import Sources
@@ -23,6 +24,9 @@ from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.open_clip import load_open_clip
 from retrieval.spec.errors import RecipeError
 from retrieval.spec.model import ModelConfig
+from tests.compress.small_runs import recipe as small_recipe
+from tests.compress.small_runs import student as small_student
+from tests.compress.small_runs import write_data, write_teacher
 
 Value = dict[str, Any]
 VIT = {
@@ -299,3 +303,22 @@ def test_a_frozen_embedding_is_left_out_of_the_optimiser(teacher: Path, tmp_path
     model.requires_grad_(True)
     freeze(model, ())
     assert all(one.requires_grad for one in model.parameters())
+
+
+def test_a_frozen_embedding_outlives_every_stage(tmp_path: Path) -> None:
+    data = write_data(tmp_path)
+    teacher = write_teacher(tmp_path / "teacher")
+    whole = small_student() | {
+        "vocabulary": {"from": "teacher", "size": "used", "context_length": 24},
+        "start": {"text_layers": {}, "freeze_token_embedding": True},
+    }
+    stages = [
+        {"stage": "distil", "tower": "text"},
+        {"stage": "finetune", "towers": ["text"], "losses": {"pairs": 1}},
+    ]
+    made = small_recipe(data, stages, teacher=teacher, student=whole, use=("pairs",))
+    before, _ = make_student(made)
+    after = load_checkpoint(run_recipe(made, tmp_path / "run")).model
+    frozen = after.text.token_embedding.weight
+    assert torch.equal(frozen, before.text.token_embedding.weight)
+    assert not torch.equal(after.text.blocks[0].up.weight, before.text.blocks[0].up.weight)
