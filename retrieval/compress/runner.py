@@ -31,6 +31,7 @@ from retrieval.models.checkpoint import METRICS, load_checkpoint, save_checkpoin
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.sparse.file import round_as_stored
 from retrieval.spec.files import replacing_folder, sha256_json
+from retrieval.spec.quantisation import without_grid
 
 FINAL = "student"
 
@@ -150,6 +151,8 @@ class _Run:
         # Whether earlier stages ran in this process or in one before must change nothing.
         torch.manual_seed(seed)
         model.requires_grad_(True)
+        # Weights that move leave the grid that an earlier stage trained them on.
+        model.config = without_grid(model.config, stage.towers)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         bridges = [
             self.folder / f"bridge-{one.fingerprint[:12]}.safetensors" for one in self.teachers

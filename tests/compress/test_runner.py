@@ -234,9 +234,10 @@ def test_modified_stages_leave_smaller_dense_and_rounded_checkpoints(
     prune = {"granularity": "neuron", "budget": {"sparsity": 0.5}, "schedule": "one_shot"}
     grid = {"weights": {"linear": "int4"}}
     text = {**PAIRS, "towers": ["text"]}
-    made = recipe(data, [{**text, "prune": prune}, text, {**text, "quantise": grid}])
+    rounded_text = {**text, "quantise": grid}
+    made = recipe(data, [{**text, "prune": prune}, text, rounded_text, text])
     run_recipe(made, tmp_path / "run")
-    pruned, plain, rounded = stage_metrics(made, tmp_path / "run")
+    pruned, plain, rounded, _ = stage_metrics(made, tmp_path / "run")
     assert pruned["stage"] == "1-prune-text"
     assert plain["parameters"] == pruned["parameters"] == rounded["parameters"]
     assert load_checkpoint(tmp_path / "run" / "1-prune-text").config.text.blocks.neurons == (32,)
@@ -245,3 +246,4 @@ def test_modified_stages_leave_smaller_dense_and_rounded_checkpoints(
     assert last.config.quantisation is not None
     weight = last.model.text.blocks[0].up.weight[0]
     assert len(weight.unique()) <= 15
+    assert load_checkpoint(tmp_path / "run" / "4-finetune-text").config.quantisation is None
