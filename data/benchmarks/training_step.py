@@ -5,8 +5,10 @@ thread each), the step alone on pixels that are ready, and the step fed by loade
 from files and from the store. The step is the recipe's stage 1 of the image tower: student,
 bridge to the teacher's space, squared distance, backward pass, AdamW. It is measured twice:
 as it is, and plain, with torch's own Householder product and with strided convolutions as
-the library computes them, which is what leanclip had before it was profiled. The parts take
-turns. The student starts from random weights, which run as fast as trained ones.
+the library computes them; fed by processes that PyTorch's loader forks, that is what
+leanclip had before it was profiled. A part is a few batches, so starting an epoch counts as
+it does for a small corpus. The parts take turns. The student starts from random weights,
+which run as fast as trained ones.
 
     python data/benchmarks/training_step.py
     python data/benchmarks/training_step.py --photos data/downloads/flickr8k/train.jsonl
@@ -28,10 +30,12 @@ import typer
 from figures import HERE, PHOTOS, REPOSITORY, stamp, summary, write_figures
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import orthogonal
+from torch.utils.data import DataLoader
 
 from retrieval.compress.bridge import Bridge
 from retrieval.compress.cache.corpus import Corpus
 from retrieval.compress.data.inputs import PhotoInputs, channels_last
+from retrieval.compress.data.order import shuffled_batches
 from retrieval.compress.data.photos import PhotoViews
 from retrieval.compress.data.store import PixelStore
 from retrieval.compress.memory import keep_freed_memory
@@ -182,6 +186,17 @@ def _parts(
     def fed(inputs: PhotoInputs) -> Iterator[tuple[Tensor, Tensor]]:
         return itertools.islice(inputs.batches(next(epochs), 0), count)
 
+    def forked() -> Iterator[tuple[Tensor, Tensor]]:
+        epoch = next(epochs)
+        order = shuffled_batches(len(paths), training.batch_size, seed=0, epoch=epoch)
+        keys = [[(epoch, index) for index in batch] for batch in order]
+        pixels: Any = DataLoader(
+            files,  # type: ignore[arg-type]
+            batch_sampler=keys,
+            num_workers=training.loader_workers,
+        )
+        return itertools.islice(((torch.empty(0), batch) for batch in pixels), count)
+
     return {
         "decode": lambda: sum(open_photo(path, target=target).width > 0 for path in paths),
         "decode and crop": lambda: views(files),
@@ -189,6 +204,7 @@ def _parts(
         "plain step on ready pixels": lambda: plain.over(ready, normalise),
         "step on ready pixels": lambda: now.over(ready, normalise),
         "plain step fed from files": lambda: plain.over(fed(from_files), normalise),
+        "plain step fed by processes": lambda: plain.over(forked(), normalise),
         "step fed from files": lambda: now.over(fed(from_files), normalise),
         "step fed from the store": lambda: now.over(fed(from_store), normalise),
     }

@@ -2,7 +2,7 @@
 
 Threads, not processes: Pillow leaves the interpreter to others while it decodes and resizes,
 and the first thing that a training process does after a fork is to copy each page of memory
-that it touches, which halved the photos per second of a step on a processor.
+that it touches, which halved the photos per second of an epoch of six batches on a CPU.
 """
 
 from collections.abc import Callable, Iterator, Sequence
