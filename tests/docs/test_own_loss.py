@@ -1,0 +1,41 @@
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from pydantic import TypeAdapter
+
+from retrieval.compress.importance.registry import AnyCriterion
+from retrieval.compress.losses.loss import Loss
+from retrieval.compress.losses.registry import Losses
+from retrieval.compress.losses.step import Side, Step
+
+PAGE = Path(__file__).parents[2] / "docs" / "compression.md"
+
+
+def test_the_loss_of_the_page_works_as_it_stands() -> None:
+    file, line = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), flags=re.DOTALL)
+    names: dict[str, type[Loss]] = {}
+    exec(compile(file, str(PAGE), "exec"), names)
+    margin = names["HardestMargin"]
+    assert line.strip() == "margin: HardestMargin | None = None"
+
+    class WithMargin(Losses):
+        margin: names["HardestMargin"] | None = None  # type: ignore[valid-type]
+
+    losses = WithMargin.model_validate({"margin": {"weight": 0.5, "margin": 0.2}})
+    assert isinstance(losses.margin, margin)
+    images = torch.eye(2)
+    texts = F.normalize(torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]), dim=1)
+    step = Step(Side(images), Side(texts), photo_of_caption=torch.tensor([0, 0, 1]))
+    # Only the second caption is as near to the wrong photo as to its own.
+    assert losses.of([step])["margin"].item() == pytest.approx(0.5 * 0.2 / 3)
+
+
+def test_every_loss_and_criterion_is_on_the_page() -> None:
+    page = PAGE.read_text("utf-8")
+    criteria = TypeAdapter(AnyCriterion).json_schema()["discriminator"]["mapping"]
+    assert len(criteria) >= 9
+    for name in [*Losses.model_fields, *criteria]:
+        assert f"`{name}`" in page, name
