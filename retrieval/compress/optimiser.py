@@ -15,8 +15,8 @@ _QUANTISED = ".parametrizations.weight.original"
 def make_optimiser(module: nn.Module, settings: Training) -> torch.optim.AdamW:
     """One parameter group per learning rate and decay; frozen parameters are left out.
 
-    Vectors (biases, norms, temperatures) do not decay, nor does a bridge: its Householder
-    form keeps signs on the diagonal, and a sign that decays at all truncates to zero.
+    Vectors (biases, norms, temperatures) do not decay, nor does a bridge: decay would turn
+    its reflections back to where they began.
 
     Raises:
         RecipeError: A multiplier names no parameter, or nothing is left to train.
