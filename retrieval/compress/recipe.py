@@ -7,6 +7,7 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from retrieval.compress.complaints import first_complaint
+from retrieval.compress.data.settings import Decoded, Reinforcement
 from retrieval.compress.requirements import require, require_start
 from retrieval.compress.stages.settings import Stage
 from retrieval.compress.start.settings import OPEN_CLIP, Student
@@ -27,6 +28,10 @@ class Data(Spec):
     """Captioned photos (JSON lines) for stage 2; stage 1 uses both sides of them too."""
     dev: Path | None = None
     """Captioned photos that choose the best epoch; never a test split."""
+    reinforcement: Reinforcement | None = None
+    """Teach views of photos whose teacher embeddings are cached, rather than whole photos."""
+    decoded: Decoded | None = None
+    """Decode photos once and keep their pixels while the run lasts: for large files."""
 
 
 class Recipe(Spec):

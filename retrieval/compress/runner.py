@@ -34,6 +34,7 @@ from retrieval.spec.files import replacing_folder, sha256_json
 from retrieval.spec.quantisation import without_grid
 
 FINAL = "student"
+_PIXELS = ".pixels"
 
 
 def run_recipe(
@@ -105,6 +106,7 @@ class _Run:
             model, tokenizer = self._student_after(names[done - 1] if done else None)
             for number in range(done, len(keys)):
                 self._run_stage(number, names[number], keys[number], model, tokenizer)
+            shutil.rmtree(self.folder / _PIXELS, ignore_errors=True)
         return self._publish(names[-1], keys[-1])
 
     def _student_after(self, name: str | None) -> tuple[DualEncoder, Tokenizer]:
@@ -157,7 +159,15 @@ class _Run:
         bridges = [
             self.folder / f"bridge-{one.fingerprint[:12]}.safetensors" for one in self.teachers
         ]
-        workshop = Workshop(model, tokenizer, self.materials, bridges, self.recipe.seed)
+        workshop = Workshop(
+            model,
+            tokenizer,
+            self.materials,
+            bridges,
+            pixels=self.folder / _PIXELS,
+            reporter=self.reporter,
+            seed=self.recipe.seed,
+        )
         task = workshop.make(stage)
         freeze(task, self.recipe.student.frozen)
         loop = Loop(

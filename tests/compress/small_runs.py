@@ -82,8 +82,9 @@ def _with_training(stage: dict[str, Any]) -> dict[str, Any]:
 def recipe(
     data: dict[str, Path],
     stages: list[dict[str, Any]],
+    /,
     *,
-    teacher: Path | None = None,
+    teacher: Path | list[Path] | None = None,
     use: tuple[str, ...] = ("pairs", "dev"),
     **changes: Any,
 ) -> Recipe:
@@ -92,9 +93,9 @@ def recipe(
     Args:
         data: What `write_data` gave.
         stages: Each with the entries that it changes; training settings over `TRAINING`.
-        teacher: Its checkpoint.
+        teacher: Its checkpoint, or those of several.
         use: Which parts of the data the recipe names.
-        changes: Other entries of the recipe.
+        changes: Other entries of the recipe; of ``data``, those to add.
     """
     whole = [_with_training(one) for one in stages]
     named: dict[str, Any] = {key: [str(data[key])] for key in use if key != "dev"}
@@ -102,9 +103,11 @@ def recipe(
         named["dev"] = str(data["dev"])
     value = {
         "name": "small",
-        "teacher": str(teacher) if teacher else None,
+        "teacher": [str(one) for one in teacher]
+        if isinstance(teacher, list)
+        else teacher and str(teacher),
         "student": student(),
-        "data": named,
+        "data": named | changes.pop("data", {}),
         "stages": whole,
         **changes,
     }

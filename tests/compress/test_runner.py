@@ -247,3 +247,21 @@ def test_modified_stages_leave_smaller_dense_and_rounded_checkpoints(
     weight = last.model.text.blocks[0].up.weight[0]
     assert len(weight.unique()) <= 15
     assert load_checkpoint(tmp_path / "run" / "4-finetune-text").config.quantisation is None
+
+
+def test_reinforced_students_see_the_views_that_their_teachers_saw(
+    data: dict[str, Path], teacher: Path, tmp_path: Path
+) -> None:
+    both = [teacher, write_teacher(tmp_path / "other", dim=24)]
+    finetune = {"stage": "finetune", "towers": ["image"], "training": ONE}
+    reinforced = {"reinforcement": {"views": 2}, "decoded": {}}
+    stages = [IMAGE, TEXT, finetune]
+    made = recipe(data, stages, teacher=both, data=reinforced)
+    run_recipe(made, tmp_path / "run")
+    kinds = [
+        json.loads(path.read_text())["kind"]
+        for path in (tmp_path / "teacher-cache").glob("*/*/cache.json")
+    ]
+    assert sorted(kinds).count("views") == 2
+    assert len(list((tmp_path / "run").glob("bridge-*.safetensors"))) == 2
+    assert not (tmp_path / "run" / ".pixels").exists()

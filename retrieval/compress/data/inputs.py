@@ -41,6 +41,10 @@ class Inputs(ABC):
         unless several views of each photo were embedded (`PhotoViews.rows`).
         """
 
+    def items(self, rows: Tensor) -> Tensor:
+        """The items, ``(batch,)``, that rows of the teacher's embeddings belong to."""
+        return rows
+
     @abstractmethod
     def prepare(self, given: Tensor, *, noisy: bool) -> Tensor:
         """A batch as a tower takes it; ``noisy`` adds the noise of training."""
@@ -108,6 +112,10 @@ class PhotoInputs(Inputs, nn.Module):
         pixels = self.views.batches(rest, epoch, settings.loader_workers)
         for indices, batch in zip(rest, pixels, strict=True):
             yield torch.tensor(self.views.rows(epoch, indices)), batch
+
+    def items(self, rows: Tensor) -> Tensor:
+        stored = self.views.stored
+        return rows if stored is None else rows // stored.shape[1]
 
     def prepare(self, given: Tensor, *, noisy: bool) -> Tensor:
         return channels_last(self.normalise(given))

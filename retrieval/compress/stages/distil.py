@@ -106,7 +106,7 @@ class DistilTask(Task):
     ) -> Iterator[Step]:
         """The batch as each teacher sees it."""
         embeddings = F.normalize(student, dim=-1)
-        snapshots = [] if self.snapshots is None else self.snapshots.of(indices)
+        snapshots = [] if self.snapshots is None else self.snapshots.of(self.inputs.items(indices))
         for number, (bridge, targets) in enumerate(zip(self.bridges, self.targets, strict=True)):
             taught = targets.taught(embeddings, indices, bridge)
             side = Side(embeddings, taught=taught, snapshots=snapshots, hidden=hidden)

@@ -55,11 +55,13 @@ class PairLesson:
         texts: Its embeddings of the captions.
         bridge: From the student's space to the teacher's, as stage 1 learned it; None when
             nothing leads there, and the teacher's similarities alone can be followed.
+        views: Its embeddings of views of the photos, where those are what the student sees.
     """
 
     images: Targets
     texts: Targets
     bridge: Bridge | None = None
+    views: Targets | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,10 @@ class FinetuneTask(Task):
         self.normalise = pairs.photos.normalise
         self.lessons = lessons
         self.lesson_modules = nn.ModuleList(
-            part for one in lessons for part in (one.images, one.texts, one.bridge) if part
+            part
+            for one in lessons
+            for part in (one.images, one.texts, one.bridge, one.views)
+            if part is not None
         )
         self.hidden = nn.ModuleDict(hidden)
         self.embedders = embedders
@@ -169,6 +174,7 @@ class FinetuneTask(Task):
             captions, owner = self._draw_captions(photos, epoch, number)
             batch = {
                 "photo": torch.tensor(photos),
+                "view": torch.tensor(self.pairs.photos.views.rows(epoch, photos)),
                 "caption": torch.from_numpy(captions),
                 "owner": torch.from_numpy(owner),
             }
@@ -193,7 +199,7 @@ class FinetuneTask(Task):
         hard = self._hard_negatives(images, texts, batch)
         for lesson in self.lessons or [None]:
             yield Step(
-                _taught(images, lesson and lesson.images, batch["photo"], lesson),
+                _taught(images, lesson and (lesson.views or lesson.images), batch["view"], lesson),
                 _taught(texts, lesson and lesson.texts, batch["caption"], lesson),
                 photo_of_caption=batch["owner"],
                 scale=scale,

@@ -9,11 +9,15 @@ from torch import Tensor, nn
 
 from retrieval.compress.bridge import Bridge
 from retrieval.compress.data.inputs import Inputs, PhotoInputs, SentenceInputs
+from retrieval.compress.data.store import PixelStore
+from retrieval.compress.data.views import ViewRules
 from retrieval.compress.earlier import Snapshots
 from retrieval.compress.embed import embed_ids, embed_photos
 from retrieval.compress.hidden import HiddenStates
 from retrieval.compress.judge import Judge
 from retrieval.compress.materials import Materials, mirrors
+from retrieval.compress.reinforced import Reinforced, reinforce
+from retrieval.compress.reporter import Reporter
 from retrieval.compress.stages.distil import DistilTask, Lesson
 from retrieval.compress.stages.finetune import Embedders, FinetuneTask, PairLesson, Pairs
 from retrieval.compress.stages.settings import Distil, Finetune, Tower, TrainingStage
@@ -34,6 +38,8 @@ class Workshop:
         materials: What to learn from, as each teacher sees it; one without a teacher when
             the recipe has none.
         bridges: Where an earlier stage left the map to each teacher's space, or will leave it.
+        pixels: Folder for decoded photos, where the recipe asks for them.
+        reporter: Told while photos are decoded.
         seed: Seeds order and views.
     """
 
@@ -41,6 +47,8 @@ class Workshop:
     tokenizer: Tokenizer
     materials: Sequence[Materials]
     bridges: Sequence[Path]
+    pixels: Path
+    reporter: Reporter
     seed: int
 
     def make(self, stage: TrainingStage) -> Task:
@@ -52,33 +60,18 @@ class Workshop:
         return self._distil(stage) if isinstance(stage, Distil) else self._finetune(stage)
 
     def _distil(self, stage: Distil) -> DistilTask:
-        model, training = self.model, stage.training
         is_image = stage.tower == "image"
-        taught = [one.photos() if is_image else one.sentences() for one in self.materials]
-        items = taught[0]
-        inputs: Inputs
-        embed: Callable[[], Tensor]
-        if is_image:
-            inputs = PhotoInputs(items.paths, model, training, seed=self.seed, mirror=items.mirror)
-            embed = partial(embed_photos, model, items.paths, workers=training.loader_workers)
-        else:
-            ids = self.tokenizer.batch(items.texts)
-            inputs = SentenceInputs(ids, model, self.tokenizer, training, seed=self.seed)
-            embed = partial(embed_ids, model, ids)
+        inputs, embed, targets = self._photos(stage) if is_image else self._sentences(stage)
         lessons = [
-            Lesson(
-                self._bridge(number, one.targets),
-                Targets(one.targets),
-                self._unrelated(stage, number),
-            )
-            for number, one in enumerate(taught)
+            Lesson(self._bridge(number, one), Targets(one), self._unrelated(stage, number))
+            for number, one in enumerate(targets)
         ]
         judge = self._judge(stage)
         score = judge.image_tower if is_image else judge.text_tower
         snapshots = stage.losses.snapshots
         return DistilTask(
             stage,
-            model,
+            self.model,
             lessons,
             inputs,
             lambda: score(lessons[0].bridge),
@@ -86,26 +79,46 @@ class Workshop:
             snapshots=None if snapshots is None else Snapshots(snapshots, embed),
         )
 
+    def _photos(self, stage: Distil) -> tuple[Inputs, Callable[[], Tensor], list[Tensor]]:
+        """Photos of stage 1, how to embed all of them, and what each teacher says of them."""
+        taught = [one.photos() for one in self.materials]
+        items = taught[0]
+        data = self.materials[0].data
+        reinforced = self._reinforced(stage, [*data.photos, *data.pairs])
+        inputs = self._photo_inputs(items.paths, items.mirror, stage, reinforced)
+        workers = stage.training.loader_workers
+        embed = partial(embed_photos, self.model, items.paths, workers=workers)
+        return inputs, embed, reinforced.targets if reinforced else [one.targets for one in taught]
+
+    def _sentences(self, stage: Distil) -> tuple[Inputs, Callable[[], Tensor], list[Tensor]]:
+        """The same of sentences."""
+        taught = [one.sentences() for one in self.materials]
+        ids = self.tokenizer.batch(taught[0].texts)
+        inputs = SentenceInputs(ids, self.model, self.tokenizer, stage.training, seed=self.seed)
+        return inputs, partial(embed_ids, self.model, ids), [one.targets for one in taught]
+
     def _finetune(self, stage: Finetune) -> FinetuneTask:
-        training = stage.training
         corpora = [one.pairs() for one in self.materials]
         corpus = corpora[0]
         ids = self.tokenizer.batch(corpus.sentences)
-        views = PhotoInputs(
-            corpus.photos, self.model, training, seed=self.seed, mirror=mirrors(corpus)
-        )
+        reinforced = None
+        if "image" in stage.towers:
+            reinforced = self._reinforced(stage, self.materials[0].data.pairs)
+        views = self._photo_inputs(corpus.photos, mirrors(corpus), stage, reinforced)
         lessons = [
             PairLesson(
-                Targets(one.images), Targets(one.texts), self._learned_bridge(number, one.images)
+                Targets(one.images),
+                Targets(one.texts),
+                self._learned_bridge(number, one.images),
+                views=None if reinforced is None else Targets(reinforced.targets[number]),
             )
             for number, one in enumerate(corpora)
             if one.images is not None and one.texts is not None
         ]
         self._refuse_unbridged(stage, lessons)
+        workers = stage.training.loader_workers
         embedders = Embedders(
-            photos=partial(
-                embed_photos, self.model, corpus.photos, workers=training.loader_workers
-            ),
+            photos=partial(embed_photos, self.model, corpus.photos, workers=workers),
             captions=partial(embed_ids, self.model, ids),
         )
         return FinetuneTask(
@@ -119,6 +132,43 @@ class Workshop:
             hidden=self._hidden(stage),
             seed=self.seed,
         )
+
+    def _photo_inputs(
+        self,
+        paths: list[Path],
+        mirror: list[bool],
+        stage: TrainingStage,
+        reinforced: Reinforced | None,
+    ) -> PhotoInputs:
+        """Views of photos, from decoded pixels where the recipe asks for them."""
+        decoded = self.materials[0].data.decoded
+        spec = self.model.config.preprocessing
+        store = None
+        if decoded is not None and "image" in stage.towers:
+            target = stage.training.augmentation.size or spec.size
+            self.reporter.begin("decoding photos", len(paths))
+            store = PixelStore.build(
+                self.pixels, paths, spec,
+                target=target, limit=decoded.limit, progress=self.reporter.advance,
+            )  # fmt: skip
+        return PhotoInputs(
+            paths,
+            self.model,
+            stage.training,
+            seed=self.seed,
+            mirror=mirror,
+            stored=None if reinforced is None else reinforced.views,
+            store=store,
+        )
+
+    def _reinforced(self, stage: TrainingStage, sources: Sequence[Path]) -> Reinforced | None:
+        """Views that every teacher has embedded, where the recipe asks for them."""
+        settings = self.materials[0].data.reinforcement
+        teachers = [one.teacher for one in self.materials if one.teacher is not None]
+        if settings is None or not teachers:
+            return None
+        rules = ViewRules.of(self.model.config.preprocessing, stage.training.augmentation)
+        return reinforce(teachers, sources, settings.views, rules)
 
     def _judge(self, stage: TrainingStage) -> Judge:
         workers = stage.training.loader_workers
