@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.sparse.file import pack_weights, read_weights
-from retrieval.models.sparse.storage import Storage
+from retrieval.models.sparse.storage import DENSE, Storage
 from retrieval.spec.errors import BundleError, CheckpointError
 from retrieval.spec.files import replacing_folder, sha256_file, sha256_json, write_json
 from retrieval.spec.model import CHECKPOINT_FORMAT, ModelConfig
@@ -53,7 +53,7 @@ def save_checkpoint(
     *,
     metrics: Mapping[str, Any] | None = None,
     recipe: str | None = None,
-    storage: Storage = Storage(),
+    storage: Storage = DENSE,
 ) -> None:
     """Write a checkpoint folder, whole or not at all.
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, create_model
 
 from retrieval.compress.importance.registry import AnyCriterion
 from retrieval.compress.losses.loss import Loss
@@ -21,10 +21,9 @@ def test_the_loss_of_the_page_works_as_it_stands() -> None:
     margin = names["HardestMargin"]
     assert line.strip() == "margin: HardestMargin | None = None"
 
-    class WithMargin(Losses):
-        margin: names["HardestMargin"] | None = None  # type: ignore[valid-type]
-
-    losses = WithMargin.model_validate({"margin": {"weight": 0.5, "margin": 0.2}})
+    # As the page's line in the registry would have it.
+    with_margin = create_model("WithMargin", __base__=Losses, margin=(margin | None, None))
+    losses = with_margin.model_validate({"margin": {"weight": 0.5, "margin": 0.2}})
     assert isinstance(losses.margin, margin)
     images = torch.eye(2)
     texts = F.normalize(torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]), dim=1)

@@ -34,3 +34,7 @@ class Storage(Spec):
     def is_plain(self) -> bool:
         """Whether each tensor is stored under its own name, dense and in floating point."""
         return self.layout == "dense" and self.values != "int8"
+
+
+DENSE = Storage()
+"""Every weight in float32, one after the other."""
