@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple, NoReturn
 
 import typer
@@ -119,10 +119,14 @@ def leanclip(
     """  # noqa: D301  (click ends re-flowing at a backspace character)
 
 
-def main() -> None:
-    """Entry point: expected errors become one line on stderr and an exit status."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: expected errors become one line on stderr and an exit status.
+
+    Args:
+        arguments: Sub-command and what follows it; by default those of the process.
+    """
     try:
-        app(prog_name="leanclip")
+        app(args=arguments, prog_name="leanclip")
     except LeanclipError as error:
         _fail(str(error), EXIT_FAILED)
     except (_InterruptedError, KeyboardInterrupt):

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from retrieval.cli.progress import StageProgress
+from retrieval.compress.distributed.group import process_group
 from retrieval.compress.recipe import load_recipe
 from retrieval.compress.runner import run_recipe, stage_metrics
 
@@ -35,11 +36,17 @@ def compress(
     leanclip compress data/recipes/flickr8k-student.yaml
     leanclip compress my-recipe.yaml --out runs/first-try
     leanclip evaluate runs/first-try/student dev.jsonl
+    torchrun --nproc-per-node 4 -m retrieval.compress my-recipe.yaml
     """  # noqa: D301  (click ends re-flowing at a backspace character)
     loaded = load_recipe(recipe)
     folder = out or Path("runs") / loaded.name
-    with StageProgress() as progress:
-        student = run_recipe(loaded, folder, reporter=progress)
+    with process_group() as number:
+        if number:
+            # The first of several processes shows what all of them do.
+            run_recipe(loaded, folder)
+            return
+        with StageProgress() as progress:
+            student = run_recipe(loaded, folder, reporter=progress)
     stages = stage_metrics(loaded, folder)
     if as_json:
         print(json.dumps({"student": str(student), "stages": stages}))

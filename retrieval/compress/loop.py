@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import torch
-from lightning_fabric import Fabric
 
 from retrieval.compress.average import WeightAverage
+from retrieval.compress.distributed.group import make_fabric
+from retrieval.compress.distributed.ranks import any_of, from_first, mean, rank
+from retrieval.compress.distributed.requirements import require_fixed_norms
 from retrieval.compress.divergence import DivergenceWatch
 from retrieval.compress.interrupt import interrupt_after_step
 from retrieval.compress.modifier import Modifier
@@ -32,7 +35,8 @@ class Loop:
     """Trains one task; its state can be saved after any step and resumed exactly.
 
     A loop is made, started, trained and finished, in this order and once each; `run` does
-    all of it.
+    all of it. Each process of a run has a loop; the first one evaluates, saves and logs, and
+    all go back to the state that it saved.
 
     Args:
         task: Data, modules and losses.
@@ -71,6 +75,7 @@ class Loop:
                 f"{title}: training.accumulation is {settings.accumulation}, but an epoch has "
                 f"{task.steps_per_epoch} batches; lower accumulation or batch_size"
             )
+        require_fixed_norms(task)
         self.total = settings.epochs * self.steps_per_epoch
         self.best: dict[str, Any] = {}
         self.epochs_without_gain = 0
@@ -99,7 +104,7 @@ class Loop:
         self._enter("started", after="made")
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = self.task.settings
-        self.fabric = Fabric(accelerator="auto", devices=1, precision=settings.precision)
+        self.fabric = make_fabric(settings.precision)
         self.task.to(self.fabric.device)
         for modifier in self.modifiers:
             modifier.start(self.task, self.total)
@@ -120,11 +125,13 @@ class Loop:
         with interrupt_after_step() as interrupt:
             while self.step < self.total and not self._should_stop():
                 for _ in self._epoch():
+                    # Asked together, so that no process waits for one that has stopped.
+                    stop = any_of(interrupt.requested)
                     due = time.monotonic() - saved > self.task.settings.save_every_seconds
-                    if interrupt.requested or due:
+                    if stop or due:
                         self._save()
                         saved = time.monotonic()
-                    if interrupt.requested:
+                    if stop:
                         raise KeyboardInterrupt
             if self.step > resumed_at:
                 self._save()
@@ -178,11 +185,12 @@ class Loop:
                 for modifier in self.modifiers:
                     losses |= modifier.losses(self.step)
                 total = torch.stack(list(losses.values())).sum() / settings.accumulation
-                if not torch.isfinite(total):
-                    self._give_up(f"the loss is {total.item()}")
+                values = mean([value.item() for value in losses.values()])
+                if not math.isfinite(sum(values)):
+                    self._give_up(f"the loss is {sum(values)}")
                 self.fabric.backward(total)
-            for name, value in losses.items():
-                seen[name] = seen.get(name, 0.0) + value.item() / settings.accumulation
+            for name, value in zip(losses, values, strict=True):
+                seen[name] = seen.get(name, 0.0) + value / settings.accumulation
         if self.watch.diverges(sum(seen.values())):
             self._give_up(self.watch.finding)
         self.fabric.clip_gradients(self.module, self.optimiser, max_norm=settings.gradient_clip)
@@ -198,7 +206,8 @@ class Loop:
 
     def _give_up(self, reason: str) -> NoReturn:
         # A run resumes exactly, so going on from a saved state would end here again.
-        (self.folder / STATE).unlink(missing_ok=True)
+        if not rank():
+            (self.folder / STATE).unlink(missing_ok=True)
         raise TrainingError(
             f"{self.title}: {reason} at step {self.step}; lower "
             "training.learning_rate or raise training.warmup, then run it again"
@@ -223,7 +232,7 @@ class Loop:
             for modifier in self.modifiers:
                 as_shipped.enter_context(modifier.evaluating())
             with torch.inference_mode():
-                figures = dict(self.task.evaluate())
+                figures = from_first(lambda: dict(self.task.evaluate()))
             score = figures.get("score")
             for modifier in self.modifiers:
                 modifier.judged(score)
@@ -261,10 +270,15 @@ class Loop:
         return patience is not None and self.epochs_without_gain >= patience
 
     def _log(self, entry: Mapping[str, Any]) -> None:
+        if rank():
+            return
         with (self.folder / LOG).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(entry) + "\n")
 
     def _save(self) -> None:
+        if rank():
+            return
+        on_gpu = self.fabric.device.type == "cuda"
         state = {
             "key": self.key,
             "step": self.step,
@@ -273,7 +287,7 @@ class Loop:
             "average": self.average.state_dict() if self.average else None,
             "precision": self.fabric.strategy.precision.state_dict(),
             "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None,
+            "random_cuda": torch.cuda.get_rng_state(self.fabric.device) if on_gpu else None,
             "best": self.best,
             "epochs_without_gain": self.epochs_without_gain,
             "watch": self.watch.state_dict(),
@@ -288,8 +302,9 @@ class Loop:
 
     def _resume(self) -> None:
         path = self.folder / STATE
-        if not path.exists():
-            (self.folder / LOG).unlink(missing_ok=True)
+        if not from_first(path.exists):
+            if not rank():
+                (self.folder / LOG).unlink(missing_ok=True)
             return
         try:
             state = torch.load(path, map_location="cpu", weights_only=False)
@@ -314,9 +329,10 @@ class Loop:
         for modifier, kept in zip(self.modifiers, state["modifiers"], strict=True):
             modifier.load_state_dict(kept)
         torch.set_rng_state(state["random"])
-        if state["random_cuda"] is not None and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["random_cuda"])
-        self._cut_log()
+        if state["random_cuda"] is not None and self.fabric.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random_cuda"], self.fabric.device)
+        if not rank():
+            self._cut_log()
 
     def _cut_log(self) -> None:
         """Drop log lines of steps after the state that is resumed, so none appears twice."""

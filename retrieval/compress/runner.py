@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from retrieval.compress.distributed.ranks import after_first, from_first, rank
+from retrieval.compress.distributed.requirements import require_even_parts
 from retrieval.compress.judge import Judge
 from retrieval.compress.loop import LOG, Loop
 from retrieval.compress.materials import Materials
@@ -25,7 +27,7 @@ from retrieval.compress.stages.make import Workshop
 from retrieval.compress.stages.settings import Factorise, TrainingStage
 from retrieval.compress.start.frozen import freeze
 from retrieval.compress.student import make_student
-from retrieval.compress.teacher import Teacher
+from retrieval.compress.teacher import Captioned, Teacher
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.checkpoint import METRICS, load_checkpoint, save_checkpoint
 from retrieval.models.dual_encoder import DualEncoder
@@ -46,11 +48,13 @@ def run_recipe(
 ) -> Path:
     """Run every stage that is not done yet.
 
+    In a process group all processes call it alike; the first one writes everything.
+
     Args:
         recipe: What to do.
         folder: Gets a checkpoint folder per stage, ``student`` (the last of them), the
             training logs, and while a stage runs its state.
-        reporter: Told of progress.
+        reporter: Told of progress by the first process.
         meters: Measure the milliseconds of pruning budgets, by target; by default PyTorch on
             this machine, as ``host``.
 
@@ -63,7 +67,10 @@ def run_recipe(
         LeanclipError: Data, teacher or cache are missing or damaged.
     """
     keep_freed_memory()
-    return _Run(recipe, folder, reporter or SilentReporter(), meters).run()
+    require_even_parts(recipe)
+    if reporter is None or rank():
+        reporter = SilentReporter()
+    return _Run(recipe, folder, reporter, meters).run()
 
 
 def stage_metrics(recipe: Recipe, folder: Path) -> list[dict[str, Any]]:
@@ -97,22 +104,27 @@ class _Run:
     def run(self) -> Path:
         keys = self._stage_keys()
         names = [stage_name(self.recipe, number) for number in range(len(keys))]
-        done = 0
-        while done < len(keys) and _key(self.folder / names[done]) == keys[done]:
-            done += 1
+        done = from_first(lambda: self._done(names, keys))
         if done:
             self.reporter.tell(f"{self.folder / names[done - 1]} is up to date")
         if done < len(keys):
             model, tokenizer = self._student_after(names[done - 1] if done else None)
             for number in range(done, len(keys)):
                 self._run_stage(number, names[number], keys[number], model, tokenizer)
-            shutil.rmtree(self.folder / _PIXELS, ignore_errors=True)
-        return self._publish(names[-1], keys[-1])
+        return from_first(lambda: self._publish(names[-1], keys[-1]))
+
+    def _done(self, names: list[str], keys: list[str]) -> int:
+        """How many stages earlier runs have finished."""
+        done = 0
+        while done < len(keys) and _key(self.folder / names[done]) == keys[done]:
+            done += 1
+        return done
 
     def _student_after(self, name: str | None) -> tuple[DualEncoder, Tokenizer]:
         if name is None:
             self.reporter.tell("making the student")
-            return make_student(self.recipe)
+            # The first process may have weights to download.
+            return after_first(lambda: make_student(self.recipe))
         checkpoint = load_checkpoint(self.folder / name)
         return checkpoint.model, checkpoint.tokenizer
 
@@ -126,11 +138,24 @@ class _Run:
             figures = self._train(stage, number, name, key, model, tokenizer)
         # The next stage and the figures belong to what is stored, not to what was.
         round_as_stored(model, self.recipe.stored_as)
+        dev = self.materials[0].dev()
+
+        def store() -> None:
+            measured = _measure(model, tokenizer, dev)
+            metrics = {"stage": name, "key": key, **figures, **measured}
+            self._store(name, model, tokenizer, metrics)
+
+        from_first(store)
+
+    def _store(
+        self, name: str, model: DualEncoder, tokenizer: Tokenizer, metrics: Mapping[str, Any]
+    ) -> None:
+        """Write the checkpoint of a stage; its state is not needed any more."""
         save_checkpoint(
             self.folder / name,
             model,
             tokenizer,
-            metrics={"stage": name, "key": key, **figures, **self._measure(model, tokenizer)},
+            metrics=metrics,
             recipe=self.recipe.as_written,
             storage=self.recipe.stored_as,
         )
@@ -181,7 +206,7 @@ class _Run:
         )
         figures = loop.run()
         model.cpu().eval()
-        if isinstance(task, DistilTask):
+        if isinstance(task, DistilTask) and not rank():
             for bridge, path in zip(task.bridges, bridges, strict=True):
                 bridge.cpu().save(path)
         return figures
@@ -198,11 +223,6 @@ class _Run:
             return [Quantiser(stage.quantise)]
         return []
 
-    def _measure(self, model: DualEncoder, tokenizer: Tokenizer) -> Mapping[str, Any]:
-        judge = Judge(model, tokenizer, self.materials[0].dev(), workers=2)
-        dev = {key: value for key, value in judge.student().items() if key != "score"}
-        return {"dev": dev, **measure(model, tokenizer)}
-
     def _stage_keys(self) -> list[str]:
         """Hash of all that a stage's result depends on, for each stage."""
         recipe = dict(self.recipe.validated)
@@ -217,7 +237,15 @@ class _Run:
         if _key(final) != key:
             with replacing_folder(final) as temporary:
                 shutil.copytree(self.folder / name, temporary, dirs_exist_ok=True)
+        shutil.rmtree(self.folder / _PIXELS, ignore_errors=True)
         return final
+
+
+def _measure(model: DualEncoder, tokenizer: Tokenizer, dev: Captioned | None) -> Mapping[str, Any]:
+    """Recall, size and speed of a finished stage."""
+    figures = Judge(model, tokenizer, dev, workers=2).student()
+    recall = {key: value for key, value in figures.items() if key != "score"}
+    return {"dev": recall, **measure(model, tokenizer)}
 
 
 def _key(checkpoint: Path) -> str | None:

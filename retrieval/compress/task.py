@@ -9,6 +9,7 @@ import torch
 from lightning_fabric.utilities import move_data_to_device
 from torch import Tensor, nn
 
+from retrieval.compress.distributed.ranks import average
 from retrieval.compress.training import Training
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.transformer import set_dropout
@@ -18,7 +19,10 @@ class Task(nn.Module):
     """Modules in training and their losses as one unit.
 
     `forward` takes a batch of `batches` and returns weighted, named losses; the loop adds
-    them up. Everything random in `batches` depends on seed and epoch alone.
+    them up. Everything random in `batches` depends on seed and epoch alone. In a run of
+    several processes a batch holds the numbers of all its items, and of photos the pixels
+    of this process's part alone; losses are those of the whole batch, but for hidden states,
+    whose loss is averaged over the processes' parts.
     """
 
     settings: Training
@@ -60,6 +64,7 @@ class Task(nn.Module):
         for number, batch in enumerate(islice(self.batches(0, 0), count)):
             losses = self(move_data_to_device(batch, device))
             torch.stack(list(losses.values())).sum().backward()
+            average(one.grad for one in self.parameters() if one.grad is not None)
             yield number
             self.zero_grad(set_to_none=True)
 

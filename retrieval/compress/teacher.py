@@ -15,6 +15,7 @@ from retrieval.compress.cache.build import build_cache
 from retrieval.compress.cache.cache import TeacherCache
 from retrieval.compress.cache.corpus import Corpus
 from retrieval.compress.data.views import ViewRules
+from retrieval.compress.distributed.ranks import from_first
 from retrieval.compress.recipe import OPEN_CLIP
 from retrieval.compress.reporter import Reporter
 from retrieval.corpora.pairs import flatten_captions, read_pairs
@@ -80,6 +81,9 @@ class Teacher:
     @cached_property
     def fingerprint(self) -> str:
         """Names the teacher's space; found without loading weights where that is possible."""
+        return from_first(self._find_fingerprint)
+
+    def _find_fingerprint(self) -> str:
         folder = Path(self.source)
         if (folder / MANIFEST).is_file():
             return read_bundle(folder).fingerprint
@@ -116,13 +120,13 @@ class Teacher:
         """Readable photos of folders, and their embeddings, float16 ``(n, dim)``."""
         caches = [self._cache(folder) for folder in folders]
         paths = [path for cache in caches for path in cache.photos]
-        return paths, self._stack([cache.image_embeddings() for cache in caches])
+        return paths, _stack([cache.image_embeddings() for cache in caches])
 
     def sentences(self, files: Sequence[Path]) -> tuple[list[str], Tensor]:
         """Sentences of files, and their embeddings, float16 ``(n, dim)``."""
         caches = [self._cache(file) for file in files]
         texts = [text for cache in caches for text in cache.sentences]
-        return texts, self._stack([cache.text_embeddings() for cache in caches])
+        return texts, _stack([cache.text_embeddings() for cache in caches])
 
     def captioned(self, files: Sequence[Path]) -> Captioned:
         """Captioned photos of files, with embeddings of both sides."""
@@ -136,8 +140,8 @@ class Teacher:
             photos=photos,
             sentences=[text for cache in caches for text in cache.sentences],
             photo_of_sentence=np.concatenate(owners),
-            images=self._stack([cache.image_embeddings() for cache in caches]),
-            texts=self._stack([cache.text_embeddings() for cache in caches]),
+            images=_stack([cache.image_embeddings() for cache in caches]),
+            texts=_stack([cache.text_embeddings() for cache in caches]),
         )
 
     def views(self, source: Path, count: int, rules: ViewRules) -> TeacherCache:
@@ -154,17 +158,21 @@ class Teacher:
 
     def _build(self, source: Path, corpus: Corpus, name: str) -> TeacherCache:
         self.reporter.begin(f"teacher cache of {source}", len(corpus.rows))
-        return build_cache(
-            self.encoder,
-            corpus,
-            self.folder / self.fingerprint[:12] / name,
-            progress=self.reporter.advance,
-        )
+        folder = self.folder / self.fingerprint[:12] / name
+        built: list[TeacherCache] = []
 
-    def _stack(self, parts: Sequence[NDArray[np.float16]]) -> Tensor:
-        if not parts:
-            return torch.empty(0, self.encoder.dim, dtype=torch.float16)
-        return torch.from_numpy(np.concatenate(parts))
+        def build() -> None:
+            progress = self.reporter.advance
+            built.append(build_cache(self.encoder, corpus, folder, progress=progress))
+
+        # The first process alone opens the teacher and embeds.
+        from_first(build)
+        return built[0] if built else TeacherCache.open(folder)
+
+
+def _stack(parts: Sequence[NDArray[np.float16]]) -> Tensor:
+    # Nothing, whose width only the teacher knows, may be joined with anything.
+    return torch.from_numpy(np.concatenate(parts)) if parts else torch.empty(0).half()
 
 
 def _name(source: Path) -> str:

@@ -17,6 +17,7 @@ from retrieval.compress.data.tokens import (
     trimmed,
     used_tokens,
 )
+from retrieval.compress.distributed.gather import own_part
 from retrieval.compress.training import Training
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
@@ -35,10 +36,11 @@ class Inputs(ABC):
 
     @abstractmethod
     def batches(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """``(rows (batch,), input)`` of an epoch from batch ``first`` on.
+        """``(rows (batch,), given)`` of an epoch from batch ``first`` on.
 
-        A row says where the teacher's embedding of an input lies. It is the item's index,
-        unless several views of each photo were embedded (`PhotoViews.rows`).
+        Rows are those of the whole batch; what is given is for `prepare`. A row says where
+        the teacher's embedding of an item lies. It is the item's index, unless several views
+        of each photo were embedded (`PhotoViews.rows`).
         """
 
     def items(self, rows: Tensor) -> Tensor:
@@ -47,7 +49,7 @@ class Inputs(ABC):
 
     @abstractmethod
     def prepare(self, given: Tensor, *, noisy: bool) -> Tensor:
-        """A batch as a tower takes it; ``noisy`` adds the noise of training."""
+        """This process's part of a batch as a tower takes it; ``noisy`` adds training's noise."""
 
     @abstractmethod
     def embed(self, model: DualEncoder, inputs: Tensor) -> Tensor:
@@ -109,7 +111,8 @@ class PhotoInputs(Inputs, nn.Module):
         settings = self.training_settings
         order = shuffled_batches(len(self.views), settings.batch_size, seed=self.seed, epoch=epoch)
         rest = order[first:]
-        pixels = self.views.batches(rest, epoch, settings.loader_workers)
+        own = [indices[own_part(len(indices))] for indices in rest]
+        pixels = self.views.batches(own, epoch, settings.loader_workers)
         for indices, batch in zip(rest, pixels, strict=True):
             yield torch.tensor(self.views.rows(epoch, indices)), batch
 
@@ -156,7 +159,8 @@ class SentenceInputs(Inputs):
 
     def prepare(self, given: Tensor, *, noisy: bool) -> Tensor:
         rate = self.training_settings.token_dropout if noisy else 0.0
-        return hide_tokens(given, rate, self.tokenizer)
+        # All processes hide tokens of the whole batch, so they go on with the same numbers.
+        return hide_tokens(given, rate, self.tokenizer)[own_part(len(given))]
 
     def embed(self, model: DualEncoder, inputs: Tensor) -> Tensor:
         return model.encode_text(inputs)

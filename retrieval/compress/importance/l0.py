@@ -8,10 +8,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from retrieval.compress.distributed.ranks import average
 from retrieval.compress.importance.gradients import no_gradients
 from retrieval.compress.importance.hard_concrete import expected, open_chance, sample
 from retrieval.compress.importance.importance import Context, Criterion, Importance
-from retrieval.compress.importance.ranks import average_over_ranks
 from retrieval.models.surgery.gates import Gates, gated
 from retrieval.spec.errors import RecipeError
 
@@ -125,7 +125,7 @@ class L0Importance(Importance):
         parameters = [*self.log_alpha.values(), self.multipliers]
         gradients = [one.grad for one in parameters if one.grad is not None]
         # The gates are no part of the module whose gradients are averaged across processes.
-        average_over_ranks(gradients)
+        average(gradients)
         # Mixed precision skips steps whose gradients overflow; so do the gates.
         if all(bool(one.isfinite().all()) for one in gradients):
             self.descent.step()

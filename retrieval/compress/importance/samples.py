@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from retrieval.compress.distributed.ranks import average
 from retrieval.compress.importance.gradients import no_gradients
-from retrieval.compress.importance.ranks import average_over_ranks
 from retrieval.compress.importance.tally import Tallied
 from retrieval.models.surgery.units import Group
 from retrieval.spec.errors import RecipeError
@@ -169,7 +169,7 @@ class SampleImportance(Tallied):
 
     def before_step(self, rate: float) -> None:
         products = self.products.take()
-        average_over_ranks(products.values())
+        average(products.values())
         self.tally.add(products)
 
     def close(self) -> None:

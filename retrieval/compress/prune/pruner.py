@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from retrieval.compress.distributed.ranks import averaged, from_first
 from retrieval.compress.importance.importance import Context, Importance
 from retrieval.compress.modifier import Modifier
 from retrieval.compress.prune.budget import HOST, Budget
 from retrieval.compress.prune.masks import Masks
 from retrieval.compress.prune.meter import Meter, SteadyMeter, TorchMeter, Tower
-from retrieval.compress.prune.ranks import averaged
 from retrieval.compress.prune.select import indices
 from retrieval.compress.prune.settings import Prune
 from retrieval.compress.prune.target import MeasuredTarget, Scale, make_target
@@ -230,7 +230,7 @@ def _score(task: "Task") -> float:
     training = task.training
     task.eval()
     with torch.inference_mode():
-        figures = task.evaluate()
+        figures = from_first(lambda: dict(task.evaluate()))
     task.train(training)
     if "score" not in figures:
         raise RecipeError("prune.importance measures recall: give the recipe a dev split, data.dev")

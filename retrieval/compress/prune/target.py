@@ -3,15 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from retrieval.compress.distributed.ranks import from_first
 from retrieval.compress.prune.budget import Budget, fit, require_sparsity
 from retrieval.compress.prune.ledger import Ledger
 from retrieval.compress.prune.meter import Meter
-from retrieval.compress.prune.ranks import agreed
 from retrieval.compress.prune.select import Keep, Ranking, indices, keep_weights, rank
 from retrieval.compress.prune.settings import Prune
 from retrieval.language.tokenizer import Tokenizer
@@ -141,8 +142,9 @@ class Scale:
             return budget.count(smaller)
         if budget.tower is None:
             raise ValueError("milliseconds are of one tower")
-        device = next(self.model.parameters()).device
-        return agreed(self.meter.milliseconds(smaller, self.tokenizer, budget.tower), device)
+        measure = partial(self.meter.milliseconds, smaller, self.tokenizer, budget.tower)
+        # No two processes decide on measurements of their own.
+        return from_first(measure)
 
 
 class MeasuredTarget(UnitTarget):

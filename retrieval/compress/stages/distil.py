@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from retrieval.compress.bridge import Bridge
 from retrieval.compress.data.inputs import Inputs
+from retrieval.compress.distributed.gather import gathered
+from retrieval.compress.distributed.ranks import own_noise
 from retrieval.compress.earlier import Snapshots
 from retrieval.compress.hidden import HiddenStates
 from retrieval.compress.losses.step import Side, Step
@@ -85,7 +87,9 @@ class DistilTask(Task):
     def forward(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         indices, given = batch
         inputs = self.inputs.prepare(given, noisy=self.training)
-        student = self.inputs.embed(self.model, inputs).float()
+        with own_noise():
+            own = self.inputs.embed(self.model, inputs).float()
+        student = gathered(own, len(indices))
         matched = [] if self.hidden is None else self.hidden(inputs, self.inputs.used(inputs))
         # Cosines divided by a temperature need more digits than mixed precision has.
         with torch.autocast(student.device.type, enabled=False):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from retrieval.compress.bridge import Bridge
 from retrieval.compress.data.inputs import PhotoInputs
 from retrieval.compress.data.order import shuffled_batches
 from retrieval.compress.data.tokens import Ids, hide_tokens, trimmed, used_tokens
+from retrieval.compress.distributed.gather import gathered, own_part
+from retrieval.compress.distributed.ranks import from_first, own_noise
 from retrieval.compress.earlier import BestSelf, Snapshots
 from retrieval.compress.hidden import HiddenStates
 from retrieval.compress.losses.step import HardNegatives, Side, Step
@@ -66,7 +69,10 @@ class PairLesson:
 
 @dataclass(frozen=True)
 class Embedders:
-    """How to embed all photos or all captions with the present weights, without noise."""
+    """How to embed all photos or all captions with the present weights, without noise.
+
+    Called by all processes of a run at once, they give the same numbers to all.
+    """
 
     photos: Callable[[], Tensor]
     captions: Callable[[], Tensor]
@@ -169,7 +175,8 @@ class FinetuneTask(Task):
         pixels = None
         if "image" in self.towers:
             workers = self.settings.loader_workers
-            pixels = self.pairs.photos.views.batches(order, epoch, workers)
+            own = [photos[own_part(len(photos))] for photos in order]
+            pixels = self.pairs.photos.views.batches(own, epoch, workers)
         for number, photos in enumerate(order, start=first):
             captions, owner = self._draw_captions(photos, epoch, number)
             batch = {
@@ -215,16 +222,26 @@ class FinetuneTask(Task):
         if "ids" not in batch:
             return self._frozen_side(batch["caption"])
         rate = self.settings.token_dropout if self.training else 0.0
-        return self._side("text", hide_tokens(batch["ids"], rate, self.tokenizer), batch)
+        # All processes hide tokens of the whole batch, so they go on with the same numbers.
+        ids = hide_tokens(batch["ids"], rate, self.tokenizer)
+        return self._side("text", ids[own_part(len(ids))], batch)
 
     def _frozen_side(self, indices: Tensor) -> Side:
         assert self.frozen is not None
         return Side(self.frozen[indices.cpu()].to(indices.device), trained=False)
 
     def _side(self, tower: Tower, inputs: Tensor, batch: Batch) -> Side:
-        """A tower in training on one batch, and what earlier states of it say."""
+        """A tower in training on one batch, and what earlier states of it say.
+
+        Args:
+            tower: Which one.
+            inputs: This process's part of the batch.
+            batch: The whole.
+        """
         module = getattr(self.model, tower)
-        student = F.normalize(module(inputs).float(), dim=-1)
+        indices = batch["photo" if tower == "image" else "caption"]
+        with own_noise():
+            own = F.normalize(module(inputs).float(), dim=-1)
         hidden: Sequence[tuple[Tensor, Tensor]] = ()
         if tower in self.hidden:
             is_text = tower == "text"
@@ -232,10 +249,11 @@ class FinetuneTask(Task):
                 used_tokens(inputs, self.tokenizer) if is_text else self.pairs.photos.used(inputs)
             )
             hidden = self.hidden[tower](inputs, used)
-        best = self.best_self[tower](inputs) if tower in self.best_self else None
-        snapshots = []
-        if tower in self.snapshots:
-            snapshots = self.snapshots[tower].of(batch["photo" if tower == "image" else "caption"])
+        best = None
+        if tower in self.best_self:
+            best = gathered(self.best_self[tower](inputs), len(indices))
+        snapshots = self.snapshots[tower].of(indices) if tower in self.snapshots else []
+        student = gathered(own, len(indices))
         return Side(student, best_self=best, snapshots=snapshots, hidden=hidden)
 
     def _hard_negatives(self, images: Side, texts: Side, batch: Batch) -> HardNegatives | None:
@@ -283,13 +301,14 @@ class FinetuneTask(Task):
             )
         if self.towers == ("text",):
             sides, teachers = sides[::-1], teachers[::-1]
-        mined = mine_hard_negatives(
+        mine = partial(
+            mine_hard_negatives,
             self.embedders.of(self.towers[0])().numpy(), self.frozen.numpy(), *sides,
             count=self.stage.losses.hard_negatives.mined,
             teacher_queries=teachers[0],
             teacher_candidates=teachers[1],
         )  # fmt: skip
-        return torch.from_numpy(mined)
+        return torch.from_numpy(from_first(mine))
 
 
 def _taught(

@@ -11,6 +11,7 @@ from retrieval.compress.bridge import Bridge
 from retrieval.compress.data.inputs import Inputs, PhotoInputs, SentenceInputs
 from retrieval.compress.data.store import PixelStore
 from retrieval.compress.data.views import ViewRules
+from retrieval.compress.distributed.ranks import after_first, from_first
 from retrieval.compress.earlier import Snapshots
 from retrieval.compress.embed import embed_ids, embed_photos
 from retrieval.compress.hidden import HiddenStates
@@ -87,7 +88,7 @@ class Workshop:
         reinforced = self._reinforced(stage, [*data.photos, *data.pairs])
         inputs = self._photo_inputs(items.paths, items.mirror, stage, reinforced)
         workers = stage.training.loader_workers
-        embed = partial(embed_photos, self.model, items.paths, workers=workers)
+        embed = partial(from_first, partial(embed_photos, self.model, items.paths, workers=workers))
         return inputs, embed, reinforced.targets if reinforced else [one.targets for one in taught]
 
     def _sentences(self, stage: Distil) -> tuple[Inputs, Callable[[], Tensor], list[Tensor]]:
@@ -95,7 +96,8 @@ class Workshop:
         taught = [one.sentences() for one in self.materials]
         ids = self.tokenizer.batch(taught[0].texts)
         inputs = SentenceInputs(ids, self.model, self.tokenizer, stage.training, seed=self.seed)
-        return inputs, partial(embed_ids, self.model, ids), [one.targets for one in taught]
+        embed = partial(from_first, partial(embed_ids, self.model, ids))
+        return inputs, embed, [one.targets for one in taught]
 
     def _finetune(self, stage: Finetune) -> FinetuneTask:
         corpora = [one.pairs() for one in self.materials]
@@ -118,8 +120,10 @@ class Workshop:
         self._refuse_unbridged(stage, lessons)
         workers = stage.training.loader_workers
         embedders = Embedders(
-            photos=partial(embed_photos, self.model, corpus.photos, workers=workers),
-            captions=partial(embed_ids, self.model, ids),
+            photos=partial(
+                from_first, partial(embed_photos, self.model, corpus.photos, workers=workers)
+            ),
+            captions=partial(from_first, partial(embed_ids, self.model, ids)),
         )
         return FinetuneTask(
             stage,
@@ -147,10 +151,12 @@ class Workshop:
         if decoded is not None and "image" in stage.towers:
             target = stage.training.augmentation.size or spec.size
             self.reporter.begin("decoding photos", len(paths))
-            store = PixelStore.build(
-                self.pixels, paths, spec,
+            build = partial(
+                PixelStore.build, self.pixels, paths, spec,
                 target=target, limit=decoded.limit, progress=self.reporter.advance,
             )  # fmt: skip
+            # The others find what the first has decoded.
+            store = after_first(build)
         return PhotoInputs(
             paths,
             self.model,
