@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP_FLAGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test lint check-types table clean
+.PHONY: help demo test lint study clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs
@@ -35,6 +35,9 @@ lint: $(VENV)/.dev ## Style, types of the search product, and which way imports 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+study: $(VENV)/.dev ## Train and compare what every method is worth, on Flickr8k; resumable
+	$(BIN)/python data/benchmarks/study/run.py --out runs/study
 
 clean: ## Remove the environment and everything that runs have made
 	rm -rf $(VENV) runs build dist

@@ -1,10 +1,15 @@
-"""Embeddings of whole corpora by a model in training, without gradients or noise."""
+"""Embeddings of whole corpora by a model in training, without gradients or noise.
 
+A tower that is frozen gives the same embeddings of the same photos in every evaluation, and
+in every run that goes on from the same checkpoint. So they are remembered by its weights.
+"""
+
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from retrieval.compress.data.inputs import channels_last
 from retrieval.compress.data.photos import WholePhotos
@@ -12,15 +17,34 @@ from retrieval.compress.data.tokens import Ids, trimmed
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.normalise import PixelNormaliser
 from retrieval.models.timm_tower import TimmImageTower
+from retrieval.spec.preprocessing import Preprocessing
 
 _PHOTOS_AT_ONCE = 64
 _SENTENCES_AT_ONCE = 256
+_REMEMBERED = 2
+"""Corpora of photos: the one that is trained on and the one of dev."""
+_LARGEST_REMEMBERED = 256_000_000
+"""Bytes of embeddings of one corpus."""
+
+_memory: dict[str, Tensor] = {}
 
 
 @torch.no_grad()
 def embed_photos(model: DualEncoder, photos: Sequence[Path], *, workers: int) -> Tensor:
-    """Float32 ``(len(photos), dim)`` on the CPU, of length one."""
-    return _over_photos(model, photos, model.encode_image, workers)
+    """Float32 ``(len(photos), dim)`` on the CPU, of length one; not to be changed in place."""
+    if any(parameter.requires_grad for parameter in model.image.parameters()):
+        return _over_photos(model, photos, model.encode_image, workers)
+    key = _key(model.image, model.config.preprocessing, photos)
+    found = _memory.pop(key, None)
+    if found is None:
+        # Evaluations run in inference mode, whose tensors no training step could use.
+        with torch.inference_mode(False), torch.no_grad():
+            found = _over_photos(model, photos, model.encode_image, workers)
+    if found.nbytes <= _LARGEST_REMEMBERED:
+        _memory[key] = found
+    while len(_memory) > _REMEMBERED:
+        del _memory[next(iter(_memory))]
+    return found
 
 
 @torch.no_grad()
@@ -58,3 +82,14 @@ def _over_photos(
     return torch.cat(
         [function(channels_last(normalise(pixels.to(device)))).float().cpu() for pixels in batches]
     )
+
+
+def _key(tower: nn.Module, spec: Preprocessing, photos: Sequence[Path]) -> str:
+    """Names weights, statistics, what photos go through, and the photos."""
+    digest = hashlib.sha256(spec.model_dump_json().encode())
+    for name, tensor in tower.state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    for photo in photos:
+        digest.update(f"{photo}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,164 @@
+"""Running rows in parallel processes, parents before children."""
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from study.plan import Base, Job, ancestors
+from study.results import finished
+from study.rows import IMAGE_1, IMAGE_2, TEXT_1, TEXT_2, On
+from study.work import start_worker, train
+
+from retrieval.compress.reporter import SilentReporter
+
+_STAGE_SECONDS = {IMAGE_1: 95.0, TEXT_1: 50.0, IMAGE_2: 60.0, TEXT_2: 40.0}
+"""Of one core, for the time that is left; nothing else depends on it."""
+_ROW_SECONDS = 8.0
+
+Train = Callable[[Base, Job, Path], Any]
+
+
+def expected_seconds(job: Job) -> float:
+    """Rough duration of a row on one core, for progress."""
+    stages = [one for one in job.row.stages if isinstance(one, On)]
+    return _ROW_SECONDS + sum(_STAGE_SECONDS[one.stage] for one in stages)
+
+
+def run_jobs(
+    base: Base,
+    jobs: Sequence[Job],
+    out: Path,
+    parallel: int,
+    *,
+    done: Callable[[], object] = lambda: None,
+    work: Train = train,
+) -> dict[str, str]:
+    """Run what is not finished; those with the most descendants first.
+
+    Args:
+        base: The common recipe.
+        jobs: Parents included.
+        out: Folder of the study.
+        parallel: Processes.
+        done: Called after each row.
+        work: Trains one row; must be importable by the processes.
+
+    Returns:
+        One line for each row that failed or could not be started, by title.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C, once running rows have saved their state.
+    """
+    waiting = [job for job in jobs if not finished(job, out)]
+    if not waiting:
+        return {}
+    prepare(base, waiting, out)
+    weight = {job.key: expected_seconds(job) for job in waiting}
+    for job in waiting:
+        for one in ancestors(job):
+            if one.key in weight:
+                weight[one.key] += expected_seconds(job)
+    waiting.sort(key=lambda job: -weight[job.key])
+    pool = ProcessPoolExecutor(
+        parallel, mp_context=multiprocessing.get_context("spawn"), initializer=start_worker
+    )
+    try:
+        return _run(pool, base, waiting, out, parallel, done, work)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def prepare(base: Base, jobs: Sequence[Job], out: Path) -> None:
+    """Build the teacher's caches, which two processes must not do at once."""
+    from study.plan import fresh_recipe
+
+    from retrieval.compress.materials import Materials
+    from retrieval.compress.teacher import Teacher
+
+    if not any(job.parent is None for job in jobs):
+        return
+    first = next(job for job in jobs if job.parent is None)
+    recipe = fresh_recipe(base, first)
+    for source in recipe.teachers:
+        teacher = Teacher(source, out / "teacher-cache", SilentReporter())
+        materials = Materials(recipe.data, teacher)
+        materials.photos()
+        materials.sentences()
+        materials.dev()
+
+
+def _run(
+    pool: ProcessPoolExecutor,
+    base: Base,
+    waiting: list[Job],
+    out: Path,
+    parallel: int,
+    done: Callable[[], object],
+    work: Train,
+) -> dict[str, str]:
+    failed: dict[str, str] = {}
+    unfinished = {job.key for job in waiting}
+    running: dict[Future[Any], Job] = {}
+    with _progress() as bar:
+        task = bar.add_task("study", total=sum(map(expected_seconds, waiting)), note="")
+        while waiting or running:
+            for job in [one for one in waiting if one.parent and one.parent.title in failed]:
+                waiting.remove(job)
+                failed[job.title] = f"it goes on from {job.parent.title}, which failed"
+                bar.advance(task, expected_seconds(job))
+            ready = [job for job in waiting if not (job.parent and job.parent.key in unfinished)]
+            for job in ready[: parallel - len(running)]:
+                waiting.remove(job)
+                running[pool.submit(work, base, job, out)] = job
+            bar.update(task, note=", ".join(job.title for job in running.values()))
+            for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
+                job = running.pop(future)
+                reason = _failure(future)
+                if reason is None:
+                    unfinished.discard(job.key)
+                    bar.console.print(_line(job, future.result()), highlight=False, markup=False)
+                else:
+                    failed[job.title] = reason
+                    bar.console.print(f"failed: {job.title}: {reason}", markup=False)
+                bar.advance(task, expected_seconds(job))
+                done()
+    return failed
+
+
+def _failure(future: Future[Any]) -> str | None:
+    """One line; Ctrl-C and a lost process end the whole study."""
+    error = future.exception()
+    if error is None:
+        return None
+    if isinstance(error, KeyboardInterrupt | BrokenProcessPool):
+        raise error
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
+
+
+def _line(job: Job, result: Mapping[str, Any]) -> str:
+    try:
+        dev = result["stages"][-1]["dev"]
+        both = [100 * dev[way]["recall@10"] for way in ("text_to_image", "image_to_text")]
+        return f"{job.title}: recall@10 {both[0]:.1f} and {both[1]:.1f}, {result['seconds']:.0f} s"
+    except (KeyError, IndexError, TypeError):
+        return job.title
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(file=sys.stderr),
+    )
