@@ -10,6 +10,7 @@ import torch
 
 from retrieval.compress.distributed.ranks import after_first, from_first, rank
 from retrieval.compress.distributed.requirements import require_even_parts
+from retrieval.compress.elastic.modifier import ElasticModifier
 from retrieval.compress.judge import Judge
 from retrieval.compress.loop import LOG, Loop
 from retrieval.compress.materials import Materials
@@ -221,6 +222,8 @@ class _Run:
             return [Pruner(stage.prune, tokenizer, meters=self.meters)]
         if stage.quantise is not None:
             return [Quantiser(stage.quantise)]
+        if stage.elastic is not None:
+            return [ElasticModifier(stage.elastic)]
         return []
 
     def _stage_keys(self) -> list[str]:

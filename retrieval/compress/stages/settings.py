@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from retrieval.compress.elastic.settings import Elastic
 from retrieval.compress.losses.affinity import AffinityMimicking
 from retrieval.compress.losses.contrastive import ContrastiveDistillation
 from retrieval.compress.losses.pairs import PairContrastive
@@ -16,7 +17,7 @@ from retrieval.spec.base import Spec
 
 Tower = Literal["image", "text"]
 
-_MODIFIERS = ("prune", "quantise")
+_MODIFIERS = ("prune", "quantise", "elastic")
 
 
 class TrainingStage(Spec):
@@ -28,6 +29,8 @@ class TrainingStage(Spec):
     """Take units out, or zero weights, while the stage trains."""
     quantise: Quantise | None = None
     """Train weights on the grid of the exported model."""
+    elastic: Elastic | None = None
+    """Train smaller models inside the model, to be cut out later."""
 
     @property
     def kind(self) -> str:
