@@ -21,11 +21,12 @@ class Data(Spec):
     """What to learn from; photos and sentences need not belong together."""
 
     photos: tuple[Path, ...] = ()
-    """Folders of photos for stage 1."""
+    """Folders of photos, or webdataset shards (``photos-{000..003}.tar``), for stage 1."""
     sentences: tuple[Path, ...] = ()
     """Text files, one sentence a line, for stage 1."""
     pairs: tuple[Path, ...] = ()
-    """Captioned photos (JSON lines) for stage 2; stage 1 uses both sides of them too."""
+    """Captioned photos (JSON lines or webdataset shards) for stage 2; stage 1 uses both sides
+    of them too."""
     dev: Path | None = None
     """Captioned photos that choose the best epoch; never a test split."""
     reinforcement: Reinforcement | None = None

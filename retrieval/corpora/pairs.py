@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.corpora.lines import numbered_lines
+from retrieval.corpora.shards import is_shards_name, shard_captions
 from retrieval.spec.errors import CorpusError
 
 _EXPECTED = 'expected {"image": "folder/photo.jpg", "captions": ["a sentence", ...]}'
@@ -22,7 +23,7 @@ class CaptionedPhoto:
 
 def is_pairs_name(path: Path) -> bool:
     """Whether a file name says captioned photos rather than plain sentences."""
-    return path.name.removesuffix(".gz").endswith(".jsonl")
+    return path.name.removesuffix(".gz").endswith(".jsonl") or is_shards_name(path)
 
 
 def read_pairs(path: Path) -> list[CaptionedPhoto]:
@@ -30,11 +31,15 @@ def read_pairs(path: Path) -> list[CaptionedPhoto]:
 
     Paths of photos are relative to the file. A photo that several lines name becomes one
     entry with the captions of all of them, since two copies of a photo would compete with
-    each other in retrieval. Keys other than ``image`` and ``captions`` are ignored.
+    each other in retrieval. Keys other than ``image`` and ``captions`` are ignored. Webdataset
+    shards are read too (see `retrieval.corpora.shards`).
 
     Raises:
-        CorpusError: A line is malformed, a photo is missing, or nothing is in the file.
+        CorpusError: A line is malformed, a photo is missing, or nothing is in the file; a
+            shard is missing or damaged, or one of its photos has no caption.
     """
+    if is_shards_name(path):
+        return _read_shards(path)
     captions: dict[Path, list[str]] = {}
     line_of: dict[Path, int] = {}
     for number, text in numbered_lines(path):
@@ -46,6 +51,13 @@ def read_pairs(path: Path) -> list[CaptionedPhoto]:
         raise CorpusError(f"{path}: holds no captioned photos; {_EXPECTED} on each line")
     _require_photos(path, line_of)
     return [CaptionedPhoto(photo, tuple(sentences)) for photo, sentences in captions.items()]
+
+
+def _read_shards(path: Path) -> list[CaptionedPhoto]:
+    pairs = [CaptionedPhoto(photo, tuple(captions)) for photo, captions in shard_captions(path)]
+    if not pairs:
+        raise CorpusError(f"{path}: holds no captioned photos")
+    return pairs
 
 
 def flatten_captions(pairs: Sequence[CaptionedPhoto]) -> tuple[list[str], list[int]]:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from retrieval.corpora.shards import is_shards_name, shard_photos
 from retrieval.spec.errors import CorpusError
 from retrieval.vision.decode import is_photo_name
 
@@ -11,11 +12,15 @@ def find_photos(folder: Path) -> list[Path]:
     """Every photo below ``folder``, sorted by path; hidden files and folders left out.
 
     Photos are recognised by suffix and not opened. Links to folders are not followed, so
-    that a loop of links cannot hang.
+    that a loop of links cannot hang. Instead of a folder, webdataset shards may be named;
+    their photos come in the order of the shards.
 
     Raises:
-        CorpusError: No such folder, it cannot be listed, or no photo is in it.
+        CorpusError: No such folder, it cannot be listed, or no photo is in it; a shard is
+            missing or damaged.
     """
+    if is_shards_name(folder) and not folder.is_dir():
+        return shard_photos(folder)
     if not folder.is_dir():
         raise CorpusError(f"{folder}: no such folder of photos")
     photos: list[Path] = []

@@ -9,6 +9,7 @@ from PIL import ExifTags, Image
 
 from retrieval.spec.errors import PhotoError
 from retrieval.vision.formats import HEIF_INSTALLED, HEIF_SUFFIXES, read_header
+from retrieval.vision.members import file_state, member_of, open_file
 from retrieval.vision.modes import Colour, to_rgb
 
 PHOTO_SUFFIXES = frozenset(
@@ -67,7 +68,8 @@ def open_photo(
     The image carries no metadata but ``info[EXTENT]``.
 
     Args:
-        path: JPEG, PNG, WebP, AVIF, GIF, TIFF or BMP; HEIC with ``leanclip[heif]``.
+        path: JPEG, PNG, WebP, AVIF, GIF, TIFF or BMP; HEIC with ``leanclip[heif]``. It may
+            lie in a tar file, as ``shard.tar/photo.jpg``.
         target: Pixels that the short side must keep. When given, a large JPEG is decoded
             at a fraction of its size, which is several times faster; its short side stays
             at least ``DRAFT_MARGIN * target``.
@@ -81,7 +83,7 @@ def open_photo(
     """
     try:
         _check_file(path)
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             photo = read_header(stream)
             if photo is None:
                 raise PhotoError(f"{path} is not a photo that can be read{_hint(path)}")
@@ -103,11 +105,10 @@ def open_photo(
 
 
 def _check_file(path: Path) -> None:
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
+    if member_of(path) is None and not stat.S_ISREG(path.stat().st_mode):
         # Opening a named pipe would wait for ever.
         raise PhotoError(f"{path} is not a regular file")
-    if status.st_size == 0:
+    if file_state(path).bytes == 0:
         raise PhotoError(f"{path} is empty (0 bytes)")
 
 

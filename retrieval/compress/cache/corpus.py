@@ -9,6 +9,7 @@ from retrieval.compress.data.views import ViewRules, may_mirror
 from retrieval.corpora.pairs import CaptionedPhoto, is_pairs_name, read_pairs
 from retrieval.corpora.photos import find_photos
 from retrieval.corpora.sentences import read_sentences
+from retrieval.corpora.shards import has_captions, is_shards_name
 
 Kind = Literal["photos", "sentences", "pairs", "views"]
 
@@ -42,10 +43,12 @@ class Corpus:
     def open(cls, path: Path) -> Self:
         """A folder of photos, captioned photos (``.jsonl``), or else a file of sentences.
 
+        Webdataset shards are captioned photos when their photos have captions.
+
         Raises:
             CorpusError: The folder or file is missing, empty or malformed.
         """
-        if path.is_dir():
+        if path.is_dir() or (is_shards_name(path) and not has_captions(path)):
             return cls.of_photos(find_photos(path))
         if is_pairs_name(path):
             return cls.of_pairs(read_pairs(path))

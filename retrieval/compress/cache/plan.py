@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from retrieval.compress.cache.corpus import Corpus, Numbered
 from retrieval.compress.cache.layout import shard_label
 from retrieval.spec.files import sha256_json
+from retrieval.vision.members import file_state
 
 _Item = TypeVar("_Item", "PhotoItem", str)
 
@@ -23,10 +24,9 @@ class PhotoKey(NamedTuple):
     def of(cls, path: Path) -> "PhotoKey":
         """Look at a file; one that has vanished has no bytes, and is skipped later."""
         try:
-            found = path.stat()
+            return cls(str(path), *file_state(path))
         except OSError:
             return cls(str(path), -1, 0)
-        return cls(str(path), found.st_size, found.st_mtime_ns)
 
 
 class Drawn(NamedTuple):

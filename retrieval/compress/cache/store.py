@@ -1,5 +1,6 @@
 """Vectors that are already there, found by the content that they belong to."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from retrieval.compress.cache.layout import Shard, Vectors, read_note, read_shar
 from retrieval.compress.cache.plan import Drawn, PhotoItem, PhotoKey
 from retrieval.compress.data.views import View
 from retrieval.spec.errors import CacheError
-from retrieval.spec.files import sha256_file
+from retrieval.vision.members import open_file
 
 _PHOTO_COLUMNS = ("image_path", "photo_bytes", "photo_mtime_ns", "photo_sha256")
 _VIEW_COLUMNS = ("view_seed", "may_mirror", *View._fields)
@@ -168,6 +169,7 @@ def _stacked(places: Sequence[_Place], dim: int) -> Vectors:
 def _content_hash(photo: PhotoKey) -> str:
     """SHA-256 of a file; empty when it cannot be read any more, which matches no content."""
     try:
-        return sha256_file(Path(photo.path))
+        with open_file(Path(photo.path)) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return ""

@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -68,6 +69,8 @@ def make_fabric(precision: Precision) -> Fabric:
     local = _local_world_size()
     # Modifiers may leave parts of a model out of a step. Buffers are the same everywhere, and
     # among them are the teacher's embeddings of the whole corpus: nothing to send each step.
+    # Torch 2.13 calls that argument by another name, which torch 2.6 does not know.
+    warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
     strategy = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
     fabric = Fabric(
         accelerator="cuda" if torch.cuda.is_available() else "cpu",
