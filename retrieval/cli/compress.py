@@ -10,9 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from retrieval.cli.app import EXIT_INTERRUPTED
 from retrieval.cli.progress import StageProgress
-from retrieval.compress.distributed.group import process_group
-from retrieval.compress.recipe import load_recipe
+from retrieval.compress.distributed.group import is_first_process, process_group
+from retrieval.compress.recipe import Recipe, load_recipe
 from retrieval.compress.runner import run_recipe, stage_metrics
 
 
@@ -40,19 +41,27 @@ def compress(
     """  # noqa: D301  (click ends re-flowing at a backspace character)
     loaded = load_recipe(recipe)
     folder = out or Path("runs") / loaded.name
-    with process_group() as number:
-        if number:
-            # The first of several processes shows what all of them do.
-            run_recipe(loaded, folder)
-            return
-        with StageProgress() as progress:
+    if is_first_process():
+        with process_group(), StageProgress() as progress:
             student = run_recipe(loaded, folder, reporter=progress)
+    else:
+        _follow(loaded, folder)
+        return
     stages = stage_metrics(loaded, folder)
     if as_json:
         print(json.dumps({"student": str(student), "stages": stages}))
         return
     Console().print(_table(stages))
     print(student)
+
+
+def _follow(recipe: Recipe, folder: Path) -> None:
+    """What the other processes do: their part of the work, and nothing that the first prints."""
+    try:
+        with process_group():
+            run_recipe(recipe, folder)
+    except KeyboardInterrupt as error:
+        raise typer.Exit(EXIT_INTERRUPTED) from error
 
 
 def _table(stages: list[Mapping[str, Any]]) -> Table:

@@ -26,9 +26,14 @@ _SECONDS_FOR_FIRST = 10.0
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
+def is_first_process() -> bool:
+    """Whether torchrun started this process as the first, or the user started it alone."""
+    return not _from_environment("RANK", 0)
+
+
 @contextmanager
-def process_group() -> Iterator[int]:
-    """Join the other processes, if torchrun has started any; yields this one's number.
+def process_group() -> Iterator[None]:
+    """Join the other processes, if torchrun has started any.
 
     All processes must see the same folders: data, caches and the run's own. The first one
     writes them.
@@ -36,30 +41,33 @@ def process_group() -> Iterator[int]:
     Raises:
         TrainingError: There are fewer GPUs than processes on this machine.
     """
-    if _from_environment("WORLD_SIZE") == 1:
-        yield 0
+    if _from_environment("WORLD_SIZE", 1) == 1:
+        yield
         return
-    number, local = _from_environment("RANK", 0), _from_environment("LOCAL_RANK", 0)
-    backend = "gloo"
-    if torch.cuda.is_available():
-        gpus, processes = torch.cuda.device_count(), _local_world_size()
-        if gpus < processes:
-            raise TrainingError(
-                f"{processes} processes on a machine with {gpus} GPU{'s' * (gpus > 1)}; "
-                f"start {gpus} with --nproc-per-node, or none of them with a GPU "
-                "(CUDA_VISIBLE_DEVICES= torchrun ...)"
-            )
-        torch.cuda.set_device(local)
-        backend = "cpu:gloo,cuda:nccl"
-    distributed.init_process_group(backend, timeout=_PATIENCE)
     try:
-        yield number
+        distributed.init_process_group(_backend(), timeout=_PATIENCE)
+        yield
     except Exception:
-        if number:
+        if not is_first_process():
             time.sleep(_SECONDS_FOR_FIRST)
         raise
     finally:
-        distributed.destroy_process_group()
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def _backend() -> str:
+    if not torch.cuda.is_available():
+        return "gloo"
+    gpus, processes = torch.cuda.device_count(), _from_environment("LOCAL_WORLD_SIZE", 1)
+    if gpus < processes:
+        raise TrainingError(
+            f"there are {processes} processes, but {gpus} GPU{'s' * (gpus > 1)} on this machine; "
+            f"start {gpus} with --nproc-per-node, or train on processors with "
+            "CUDA_VISIBLE_DEVICES= torchrun"
+        )
+    torch.cuda.set_device(_from_environment("LOCAL_RANK", 0))
+    return "cpu:gloo,cuda:nccl"
 
 
 def make_fabric(precision: Precision) -> Fabric:
@@ -87,5 +95,5 @@ def _local_world_size() -> int:
     return _from_environment("LOCAL_WORLD_SIZE", world_size())
 
 
-def _from_environment(name: str, otherwise: int = 1) -> int:
+def _from_environment(name: str, otherwise: int) -> int:
     return int(os.environ.get(name, otherwise))
