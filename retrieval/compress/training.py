@@ -31,6 +31,7 @@ class Training(Spec):
 
     epochs: Annotated[int, Field(ge=1)] = 5
     batch_size: Annotated[int, Field(ge=2)] = 128
+    """Of all processes together, where several train."""
     accumulation: Annotated[int, Field(ge=1)] = 1
     """Batches whose gradients are added up before a step."""
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
