@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from retrieval.cli.app import EXIT_INTERRUPTED
+from retrieval.cli.meters import meters
 from retrieval.cli.progress import StageProgress
 from retrieval.compress.distributed.group import is_first_process, process_group
 from retrieval.compress.recipe import Recipe, load_recipe
@@ -43,7 +44,7 @@ def compress(
     folder = out or Path("runs") / loaded.name
     if is_first_process():
         with process_group(), StageProgress() as progress:
-            student = run_recipe(loaded, folder, reporter=progress)
+            student = run_recipe(loaded, folder, reporter=progress, meters=meters())
     else:
         _follow(loaded, folder)
         return
@@ -59,7 +60,7 @@ def _follow(recipe: Recipe, folder: Path) -> None:
     """What the other processes do: their part of the work, and nothing that the first prints."""
     try:
         with process_group():
-            run_recipe(recipe, folder)
+            run_recipe(recipe, folder, meters=meters())
     except KeyboardInterrupt as error:
         raise typer.Exit(EXIT_INTERRUPTED) from error
 

@@ -1,0 +1,83 @@
+"""Milliseconds of a tower in ONNX Runtime, for budgets and searches."""
+
+import time
+from statistics import median
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from export.quantize.onnx import quantise
+from export.targets.graphs import Graph, image_graph, text_graph
+from export.targets.onnx import serialise, trace
+from export.towers import Tower
+from export.verify.golden_inputs import pattern
+from retrieval.language.tokenizer import Tokenizer
+from retrieval.models.dual_encoder import DualEncoder
+from retrieval.spec.files import sha256_json
+
+_SENTENCE = "two brown dogs are running through the snow"
+_WARM_UP = 5
+_LEAST_RUNS = 20
+_LEAST_SECONDS = 0.2
+
+
+class OnnxMeter:
+    """ONNX Runtime on one thread of this machine, batch 1, float32: what ships, but for
+    the type of the weights.
+
+    A tower is exported once and then timed as often as it is asked for; the latest one is
+    remembered by its configuration, since the time of a dense model depends on its shape
+    alone.
+    """
+
+    def __init__(self) -> None:
+        self._known = ""
+        self._session: ort.InferenceSession | None = None
+
+    def milliseconds(self, model: DualEncoder, tokenizer: Tokenizer, tower: Tower) -> float:
+        """Median over calls for one photo or one sentence, the tower alone.
+
+        Args:
+            model: Stays as it is, but for its device and mode.
+            tokenizer: Makes the sentence.
+            tower: What is timed.
+
+        Raises:
+            ExportError: The tower cannot become ONNX.
+        """
+        inputs = _inputs(model, tokenizer, tower)
+        key = sha256_json([tower, model.config.model_dump(mode="json")])
+        if self._session is None or self._known != key:
+            self._session, self._known = _opened(model.cpu().eval(), tower, inputs), key
+        session = self._session
+        given = {session.get_inputs()[0].name: inputs[:1]}
+        for _ in range(_WARM_UP):
+            session.run(None, given)
+        seconds: list[float] = []
+        # Small towers take so little that a few calls are all noise.
+        while len(seconds) < _LEAST_RUNS or sum(seconds) < _LEAST_SECONDS:
+            started = time.perf_counter()
+            session.run(None, given)
+            seconds.append(time.perf_counter() - started)
+        return round(1000 * median(seconds), 4)
+
+
+def _opened(model: DualEncoder, tower: Tower, inputs: NDArray[np.generic]) -> ort.InferenceSession:
+    graph: Graph = image_graph(model) if tower == "image" else text_graph(model)
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    data = serialise(quantise(trace(graph, inputs), "fp32"))
+    return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def _inputs(model: DualEncoder, tokenizer: Tokenizer, tower: Tower) -> NDArray[np.generic]:
+    """Two rows: of one the tracer would take the batch for a constant."""
+    if tower == "text":
+        return tokenizer.batch([_SENTENCE, _SENTENCE])
+    spec = model.config.preprocessing
+    pixels = pattern(spec.size)
+    if spec.layout == "NHWC":
+        pixels = pixels.transpose(1, 2, 0)
+    return np.stack([pixels, pixels])
