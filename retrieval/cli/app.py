@@ -31,6 +31,7 @@ COMMANDS: dict[str, Command] = {
     "status": Command("status", "status", "What is indexed, from which folders, by which model."),
     "cache": Command("cache", "cache", "Store a teacher's embeddings of a corpus.", "train"),
     "compress": Command("compress", "compress", "Run a recipe: distil a small model.", "train"),
+    "fit": Command("fit", "fit", "Find the best shape under a number of milliseconds.", "train"),
     "extract": Command("extract", "extract", "Cut a smaller model out of a checkpoint.", "train"),
     "evaluate": Command("evaluate", "evaluate", "Recall@k of a model on captioned photos."),
     "export": Command("export", "export", "Turn a checkpoint into a bundle.", "export"),
