@@ -1,8 +1,5 @@
 """The training loop of every stage: Fabric, exact resume, JSON lines, early stop."""
 
-import copy
-import io
-import json
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +10,7 @@ from typing import Any, Literal, NoReturn
 import torch
 
 from retrieval.compress.average import WeightAverage
+from retrieval.compress.best import Best
 from retrieval.compress.distributed.group import make_fabric
 from retrieval.compress.distributed.ranks import any_of, from_first, mean, rank
 from retrieval.compress.distributed.requirements import require_fixed_norms
@@ -21,12 +19,10 @@ from retrieval.compress.interrupt import interrupt_after_step
 from retrieval.compress.modifier import Modifier
 from retrieval.compress.optimiser import make_optimiser, set_learning_rate
 from retrieval.compress.reporter import Reporter
+from retrieval.compress.state_file import STATE, read_state, write_state
 from retrieval.compress.task import Task
+from retrieval.compress.training_log import LOG, TrainingLog
 from retrieval.spec.errors import RecipeError, TrainingError
-from retrieval.spec.files import replacing
-
-STATE = "state.pt"
-LOG = "log.jsonl"
 
 Phase = Literal["made", "started", "trained", "finished"]
 
@@ -77,8 +73,8 @@ class Loop:
             )
         require_fixed_norms(task)
         self.total = settings.epochs * self.steps_per_epoch
-        self.best: dict[str, Any] = {}
-        self.epochs_without_gain = 0
+        self.best = Best()
+        self.log = TrainingLog(folder / LOG)
         self.watch = DivergenceWatch()
 
     def run(self) -> Mapping[str, Any]:
@@ -139,11 +135,9 @@ class Loop:
     def finish(self) -> Mapping[str, Any]:
         """Load the best weights and make what modifiers did permanent; figures of both."""
         self._enter("finished", after="trained")
-        self.task.load_state_dict(self.best["weights"])
+        self.best.restore(self.task, self.modifiers)
         self.task.eval()
-        for modifier, state in zip(self.modifiers, self.best["modifiers"], strict=True):
-            modifier.load_state_dict(state)
-        figures: dict[str, Any] = {"best_epoch": self.best["figures"]}
+        figures: dict[str, Any] = {"best_epoch": self.best.figures}
         for modifier in self.modifiers:
             figures[modifier.name] = modifier.finish(self.task)
         return figures
@@ -215,8 +209,9 @@ class Loop:
 
     def _record(self, epoch: int, losses: Mapping[str, float], seconds: float) -> None:
         total = sum(losses.values())
-        self._log({"step": self.step, "epoch": epoch, "loss": total, **losses, "seconds": seconds})
-        best = self.best.get("score")
+        entry = {"step": self.step, "epoch": epoch, "loss": total, **losses, "seconds": seconds}
+        self.log.write(entry)
+        best = self.best.score
         note = f"loss {total:.3f}" + ("" if best is None else f", best dev recall {best:.3f}")
         self.reporter.advance(self.step, note=note)
 
@@ -237,50 +232,21 @@ class Loop:
             for modifier in self.modifiers:
                 modifier.judged(score)
             self.task.judged(score)
-            self._remember(epoch, figures)
+            self.best.offer(self.task, self.modifiers, figures)
         self.task.train()
         if figures:
-            self._log({"step": self.step, "epoch": epoch, "dev": figures})
+            self.log.write({"step": self.step, "epoch": epoch, "dev": figures})
             self.reporter.tell(f"{self.title}: epoch {epoch + 1}, dev recall {score:.4f}")
-
-    def _remember(self, epoch: int, figures: dict[str, Any]) -> None:
-        """Keep the weights if they may be kept and none before were better."""
-        settled = all(modifier.settled for modifier in self.modifiers)
-        score, best = figures.get("score"), self.best.get("score")
-        if not settled and self.best.get("settled"):
-            return
-        # Without a dev split every epoch counts as the best so far: the last one is kept.
-        # Until the modifiers have settled, so it is with dev figures: they fall on the way.
-        first_settled = settled and not self.best.get("settled")
-        if not settled or first_settled or score is None or best is None or score > best:
-            self.best = {
-                "settled": settled,
-                "epoch": epoch,
-                "score": score,
-                "figures": figures,
-                "weights": copy.deepcopy(self.task.state_dict()),
-                "modifiers": [copy.deepcopy(one.state_dict()) for one in self.modifiers],
-            }
-            self.epochs_without_gain = 0
-        else:
-            self.epochs_without_gain += 1
 
     def _should_stop(self) -> bool:
         patience = self.task.settings.patience
-        return patience is not None and self.epochs_without_gain >= patience
-
-    def _log(self, entry: Mapping[str, Any]) -> None:
-        if rank():
-            return
-        with (self.folder / LOG).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(entry) + "\n")
+        return patience is not None and self.best.evaluations_without_gain >= patience
 
     def _save(self) -> None:
         if rank():
             return
         on_gpu = self.fabric.device.type == "cuda"
         state = {
-            "key": self.key,
             "step": self.step,
             "module": self.task.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -288,42 +254,26 @@ class Loop:
             "precision": self.fabric.strategy.precision.state_dict(),
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(self.fabric.device) if on_gpu else None,
-            "best": self.best,
-            "epochs_without_gain": self.epochs_without_gain,
+            "best": self.best.state_dict(),
             "watch": self.watch.state_dict(),
             "task": self.task.extra_state(),
             "modifiers": [modifier.state_dict() for modifier in self.modifiers],
         }
-        # Through memory: torch reports a full disk as an error of its zip writer.
-        packed = io.BytesIO()
-        torch.save(state, packed)
-        with replacing(self.folder / STATE) as temporary:
-            temporary.write_bytes(packed.getbuffer())
+        write_state(self.folder / STATE, self.key, state)
 
     def _resume(self) -> None:
         path = self.folder / STATE
         if not from_first(path.exists):
-            if not rank():
-                (self.folder / LOG).unlink(missing_ok=True)
+            self.log.begin_at(0)
             return
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=False)
-        except Exception as error:  # pickle raises almost anything on a damaged file
-            raise TrainingError(
-                f"{path} is damaged ({error}); delete it to start the stage again"
-            ) from error
-        if state["key"] != self.key:
-            raise TrainingError(
-                f"{path} belongs to another recipe; delete {self.folder} or choose another --out"
-            )
+        state = read_state(path, self.key)
         self.step = state["step"]
         self.task.load_state_dict(state["module"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
-        self.best = state["best"]
-        self.epochs_without_gain = state["epochs_without_gain"]
+        self.best.load_state_dict(state["best"])
         self.watch.load_state_dict(state["watch"])
         self.task.load_extra_state(state["task"])
         for modifier, kept in zip(self.modifiers, state["modifiers"], strict=True):
@@ -331,18 +281,4 @@ class Loop:
         torch.set_rng_state(state["random"])
         if state["random_cuda"] is not None and self.fabric.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"], self.fabric.device)
-        if not rank():
-            self._cut_log()
-
-    def _cut_log(self) -> None:
-        """Drop log lines of steps after the state that is resumed, so none appears twice."""
-        path = self.folder / LOG
-        if not path.exists():
-            return
-        kept = [
-            line
-            for line in path.read_text("utf-8").splitlines(keepends=True)
-            if line.endswith("\n") and json.loads(line)["step"] <= self.step
-        ]
-        with replacing(path) as temporary:
-            temporary.write_text("".join(kept), "utf-8")
+        self.log.begin_at(self.step)

@@ -12,7 +12,7 @@ from retrieval.compress.distributed.ranks import after_first, from_first, rank
 from retrieval.compress.distributed.requirements import require_even_parts
 from retrieval.compress.elastic.modifier import ElasticModifier
 from retrieval.compress.judge import Judge
-from retrieval.compress.loop import LOG, Loop
+from retrieval.compress.loop import Loop
 from retrieval.compress.materials import Materials
 from retrieval.compress.measure import measure
 from retrieval.compress.memory import keep_freed_memory
@@ -29,6 +29,7 @@ from retrieval.compress.stages.settings import Factorise, TrainingStage
 from retrieval.compress.start.frozen import freeze
 from retrieval.compress.student import make_student
 from retrieval.compress.teacher import Captioned, Teacher
+from retrieval.compress.training_log import LOG
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.checkpoint import METRICS, load_checkpoint, save_checkpoint
 from retrieval.models.dual_encoder import DualEncoder

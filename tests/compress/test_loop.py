@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from retrieval.compress.loop import STATE, Loop
+from retrieval.compress.loop import Loop
 from retrieval.compress.modifier import Modifier
 from retrieval.compress.reporter import SilentReporter
+from retrieval.compress.state_file import STATE
 from retrieval.compress.task import Task
 from retrieval.compress.training import Training
 from retrieval.models.transformer import set_dropout
