@@ -33,13 +33,15 @@ from torch import Tensor
 
 from retrieval.compress.bridge import Bridge
 from retrieval.compress.data.inputs import Inputs, PhotoInputs, SentenceInputs
-from retrieval.compress.loop import LOG, Loop
+from retrieval.compress.loop import Loop
 from retrieval.compress.recipe import Recipe, load_recipe
 from retrieval.compress.reporter import SilentReporter
 from retrieval.compress.scenes import write_scenes
-from retrieval.compress.stages.distil import DistilTask
+from retrieval.compress.stages.distil import DistilTask, Lesson
 from retrieval.compress.stages.settings import Distil
+from retrieval.compress.targets import Targets
 from retrieval.compress.teacher import Teacher
+from retrieval.compress.training_log import LOG
 from retrieval.corpora.sentences import read_sentences
 from retrieval.encode.protocol import Encoder
 from retrieval.encode.torch import TorchEncoder
@@ -65,7 +67,8 @@ class TeacherInLoop(DistilTask):
 
     def forward(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         indices, inputs = batch
-        self.targets[indices] = self.embed(indices, inputs).to(self.targets)
+        embeddings = self.targets[0].embeddings
+        embeddings[indices] = self.embed(indices, inputs).to(embeddings)
         return super().forward(batch)
 
 
@@ -196,8 +199,8 @@ def _epoch(
     model = copy.deepcopy(student).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     bridge = Bridge(model.config.embedding_dim, teacher_dim)
     task_class = TeacherInLoop if way == IN_LOOP else DistilTask
-    targets = side.targets.clone()
-    task = task_class(side.stage, model, bridge, side.inputs(model), targets, judge=dict)
+    lesson = Lesson(bridge, Targets(side.targets.clone()))
+    task = task_class(side.stage, model, [lesson], side.inputs(model), judge=dict)
     if isinstance(task, TeacherInLoop):
         task.embed = side.embed
     Loop(task, work, key=way, title=way, seed=0, reporter=SilentReporter()).run()
