@@ -55,6 +55,8 @@ def update_tables(jobs: Sequence[Job], out: Path, figures: Path) -> None:
     rows: list[Mapping[str, Any]] = []
     raw: list[Mapping[str, Any]] = []
     for job in jobs:
+        if not job.row.reported:
+            continue
         result = read_result(job, out) if finished(job, out) else None
         if result is not None:
             rows.append(_row(job, result, read_result(job, out, MEASURED) or {}))

@@ -26,7 +26,7 @@ from figures import HERE, REPOSITORY  # noqa: E402
 from study.plan import Base, Job, chosen, plan  # noqa: E402
 from study.results import finished, update_tables  # noqa: E402
 from study.rows import ROWS  # noqa: E402
-from study.schedule import expected_seconds, run_jobs  # noqa: E402
+from study.schedule import build_caches, expected_seconds, run_jobs  # noqa: E402
 
 from retrieval.spec.errors import LeanclipError  # noqa: E402
 
@@ -60,6 +60,7 @@ def main(
     failed: dict[str, str] = {}
     if not measure:
         _share_caches(out)
+        build_caches(base, wanted, out)
         failed = run_jobs(base, wanted, out, jobs, done=save)
     from study.measure import measure_all
 

@@ -3,14 +3,14 @@
 import multiprocessing
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from study.plan import Base, Job, ancestors
+from study.plan import Base, Job, ancestors, fresh_recipe
 from study.results import finished
 from study.rows import IMAGE_1, IMAGE_2, TEXT_1, TEXT_2, On
 from study.work import start_worker, train
@@ -38,6 +38,7 @@ def run_jobs(
     *,
     done: Callable[[], object] = lambda: None,
     work: Train = train,
+    pool: Executor | None = None,
 ) -> dict[str, str]:
     """Run what is not finished; those with the most descendants first.
 
@@ -48,6 +49,7 @@ def run_jobs(
         parallel: Processes.
         done: Called after each row.
         work: Trains one row; must be importable by the processes.
+        pool: Runs ``work``; by default processes of one thread each.
 
     Returns:
         One line for each row that failed or could not be started, by title.
@@ -58,14 +60,13 @@ def run_jobs(
     waiting = [job for job in jobs if not finished(job, out)]
     if not waiting:
         return {}
-    prepare(base, waiting, out)
     weight = {job.key: expected_seconds(job) for job in waiting}
     for job in waiting:
         for one in ancestors(job):
             if one.key in weight:
                 weight[one.key] += expected_seconds(job)
     waiting.sort(key=lambda job: -weight[job.key])
-    pool = ProcessPoolExecutor(
+    pool = pool or ProcessPoolExecutor(
         parallel, mp_context=multiprocessing.get_context("spawn"), initializer=start_worker
     )
     try:
@@ -74,17 +75,24 @@ def run_jobs(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def prepare(base: Base, jobs: Sequence[Job], out: Path) -> None:
-    """Build the teacher's caches, which two processes must not do at once."""
-    from study.plan import fresh_recipe
+def build_caches(base: Base, jobs: Sequence[Job], out: Path) -> None:
+    """Build the teacher's caches, which two processes must not do at once.
 
+    Args:
+        base: The common recipe.
+        jobs: If all are finished, nothing is built.
+        out: Folder of the study.
+
+    Raises:
+        LeanclipError: Teacher or data are missing or damaged.
+    """
     from retrieval.compress.materials import Materials
     from retrieval.compress.teacher import Teacher
 
-    if not any(job.parent is None for job in jobs):
+    starting = [job for job in jobs if job.parent is None]
+    if all(finished(job, out) for job in jobs) or not starting:
         return
-    first = next(job for job in jobs if job.parent is None)
-    recipe = fresh_recipe(base, first)
+    recipe = fresh_recipe(base, starting[0])
     for source in recipe.teachers:
         teacher = Teacher(source, out / "teacher-cache", SilentReporter())
         materials = Materials(recipe.data, teacher)
@@ -94,7 +102,7 @@ def prepare(base: Base, jobs: Sequence[Job], out: Path) -> None:
 
 
 def _run(
-    pool: ProcessPoolExecutor,
+    pool: Executor,
     base: Base,
     waiting: list[Job],
     out: Path,

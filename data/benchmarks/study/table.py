@@ -129,9 +129,11 @@ _HEAD = """# Study
 Written by `make study` from `study.csv`; do not edit. Recall is on the dev split of Flickr8k
 (1,000 photos, 5,000 captions), in per cent, photo by sentence and sentence by photo, averaged
 over seeds where there are several; ± is their standard deviation. The dev split also chose each
-run's best epoch. MB are of both ONNX towers in fp16 (quantised rows: as trained). Milliseconds
-are ONNX Runtime's on one thread, from pixels and from tokens. Every student is small and briefly
-trained, so that differences, not levels, are what counts. **Bold** is the best of a group.
+run's best epoch, which flatters all rows alike. MB are of both ONNX towers in fp16 (quantised
+rows: as trained); MB in int8, dense or sparse, say only what that would take, since recall was
+not measured on it. Milliseconds are ONNX Runtime's on one thread, from pixels and from tokens.
+Every student is small and briefly trained, so that differences, not levels, are what counts.
+**Bold** is the best of a group.
 
 "Against" is the difference of mean recall to the row's baseline, over the seeds that both have.
 It is called a gain or a loss only when it exceeds twice its standard error, for which the
@@ -148,7 +150,8 @@ def _group(group: str, rows: Sequence[Summary]) -> Iterator[str]:
     for row in members.values():
         found = _difference(row, members, noise)
         cells = _cells(row, found)
-        yield "| " + " | ".join(f"**{cell}**" if row is best else cell for cell in cells) + " |"
+        shown = [f"**{cell}**" if row is best and cell else cell for cell in cells]
+        yield f"| {' | '.join(shown)} |"
     yield ""
     yield from _in_words(members, noise)
 
@@ -193,8 +196,8 @@ def _in_words(members: Mapping[str, Summary], noise: float) -> Iterator[str]:
         if found is None or found.verdict == "helps":
             continue
         times = "one seed" if found.seeds == 1 else f"{found.seeds} seeds"
-        what = "lost recall" if found.verdict == "hurts" else "was no gain"
+        what = "is worse than" if found.verdict == "hurts" else "is no gain over"
         yield (
-            f"- {row.row} {what} over {row.baseline}: {found.gain:+.2f} points, {times}; "
+            f"- *{row.row}* {what} *{row.baseline}*: {found.gain:+.2f} points ({times}); "
             f"up to {found.chance:.2f} may be chance."
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from figures import REPOSITORY
 from study.plan import Base, Job, continuing_recipe, fresh_recipe
 
 from retrieval.spec.errors import LeanclipError
@@ -29,7 +30,7 @@ def start_worker() -> None:
     signal.signal(signal.SIGINT, _interrupt)
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> None:
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     if _training:
         raise KeyboardInterrupt
 
@@ -85,7 +86,7 @@ def _train(base: Base, job: Job, out: Path) -> dict[str, Any]:
         "seed": job.seed,
         "sha256": job.sha256,
         "parent": job.parent and job.parent.title,
-        "commit": commit(base.folder),
+        "commit": commit(),
         "seconds": round(time.monotonic() - started, 1),
         "training_seconds": round(sum(_seconds(folder / one["stage"]) for one in stages), 1),
         "stages": stages,
@@ -121,11 +122,11 @@ def _seconds(stage: Path) -> float:
     return sum(json.loads(line).get("seconds", 0.0) for line in log.read_text("utf-8").splitlines())
 
 
-def commit(folder: Path) -> str:
-    """Of the repository that ``folder`` lies in, and whether tracked files differ from it."""
+def commit() -> str:
+    """Of this repository; a plus says that its code differs from it."""
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
+        done = subprocess.run(["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else ""
 
     found = git("rev-parse", "--short=12", "HEAD") or "unknown"
