@@ -159,6 +159,9 @@ def _cut(source: Ordered, budget: Budget, loaded: Checkpoint, meter: Meter) -> C
 
 def _known_recall(source: Ordered, cut: Cut, loaded: Checkpoint) -> Mapping[str, Any] | None:
     """What training measured for this very size; None for a size between tiers."""
+    if cut.model.config == loaded.config:
+        whole: Mapping[str, Any] | None = loaded.metrics.get("dev")
+        return whole
     if not source.trained or set(cut.sizes) != set(source.towers):
         return None
     for tier in loaded.metrics["elastic"].get("tiers", []):

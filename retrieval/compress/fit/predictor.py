@@ -70,10 +70,9 @@ def judge_predictor(
 
 
 def _solved(inputs: Floats, ridge: float) -> Floats:
-    found: Floats = np.linalg.solve(
-        inputs.T @ inputs + _penalty(inputs, ridge), inputs.T @ np.ones(len(inputs))
-    )
-    return found
+    penalised = inputs.T @ inputs + _penalty(inputs, ridge)
+    found = np.linalg.solve(penalised, inputs.T @ np.ones(len(inputs)))
+    return np.asarray(found, dtype=np.float64)
 
 
 def _left_out(inputs: Floats, ridge: float) -> float:
