@@ -9,7 +9,8 @@ import torch
 from study import results
 from study.plan import Base, Job, chosen, continuing_recipe, fresh_recipe, merged, plan
 from study.results import COLUMNS, finished, update_tables
-from study.rows import IMAGE_1, ROWS, STAGES, TEXT_1, TEXT_2, On, Row, baseline_of
+from study.row import IMAGE_1, STAGES, TEXT_1, TEXT_2, On, Row
+from study.rows import ROWS, baseline_of
 from study.schedule import run_jobs
 from study.table import Summary, difference, summaries, write_table
 from study.work import RESULT, train

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from study.plan import Job
 from study.results import MEASURED, read_result
-from study.rows import BASE
+from study.row import BASE
 from study.towers import FILES, TOWERS, Tower, export_towers, tower_file
 
 from retrieval.evaluate.latency import machine_name

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from study.rows import STAGES, On, Row
+from study.row import STAGES, On, Row
 
 from retrieval.compress.recipe import Recipe, make_recipe
 from retrieval.spec.errors import RecipeError

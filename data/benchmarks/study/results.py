@@ -8,6 +8,7 @@ from typing import Any
 
 from figures import stamp, write_text
 from study.plan import Job
+from study.rows import baseline_of
 from study.work import RESULT
 
 from retrieval.evaluate.latency import machine_name
@@ -106,8 +107,6 @@ def _csv_line(row: Mapping[str, Any]) -> str:
 
 
 def _row(job: Job, result: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, Any]:
-    from study.rows import baseline_of
-
     last = result["stages"][-1]
     dev, parameters = last["dev"], last["parameters"]
     recalls = {

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from study.plan import Base, Job, ancestors, fresh_recipe
 from study.results import finished
-from study.rows import IMAGE_1, IMAGE_2, TEXT_1, TEXT_2, On
+from study.row import IMAGE_1, IMAGE_2, TEXT_1, TEXT_2, On
 from study.work import start_worker, train
 
 from retrieval.compress.reporter import SilentReporter
