@@ -37,7 +37,8 @@ from retrieval.compress.loop import Loop
 from retrieval.compress.recipe import Recipe, load_recipe
 from retrieval.compress.reporter import SilentReporter
 from retrieval.compress.scenes import write_scenes
-from retrieval.compress.stages.distil import DistilTask, Lesson
+from retrieval.compress.stages.distil import DistilTask
+from retrieval.compress.stages.lessons import Lesson
 from retrieval.compress.stages.settings import Distil
 from retrieval.compress.targets import Targets
 from retrieval.compress.teacher import Teacher

@@ -1,39 +1,22 @@
 """Stage 1: one tower learns to give the teacher's embeddings, from unpaired items."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from retrieval.compress.bridge import Bridge
 from retrieval.compress.data.inputs import Inputs
 from retrieval.compress.distributed.gather import gathered
 from retrieval.compress.distributed.ranks import own_noise
 from retrieval.compress.earlier import Snapshots
 from retrieval.compress.hidden import HiddenStates
 from retrieval.compress.losses.step import Side, Step
+from retrieval.compress.stages.lessons import Lesson
 from retrieval.compress.stages.settings import Distil
-from retrieval.compress.targets import Targets
 from retrieval.compress.task import Task
 from retrieval.models.dual_encoder import DualEncoder
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What one teacher has to say of the items of a stage.
-
-    Attributes:
-        bridge: From the student's space to the teacher's.
-        targets: The teacher's embedding of each item.
-        unrelated: Its embeddings of the other modality's corpus; None where no loss asks.
-    """
-
-    bridge: Bridge
-    targets: Targets
-    unrelated: Targets | None = None
 
 
 class DistilTask(Task):

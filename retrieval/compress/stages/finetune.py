@@ -9,62 +9,24 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from retrieval.compress.bridge import Bridge
-from retrieval.compress.data.inputs import PhotoInputs
-from retrieval.compress.data.order import shuffled_batches
-from retrieval.compress.data.tokens import Ids, hide_tokens, trimmed, used_tokens
+from retrieval.compress.data.pairs import Batch, Pairs
+from retrieval.compress.data.tokens import hide_tokens, used_tokens
 from retrieval.compress.distributed.gather import gathered, own_part
 from retrieval.compress.distributed.ranks import from_first, own_noise
 from retrieval.compress.earlier import BestSelf, Snapshots
 from retrieval.compress.hidden import HiddenStates
 from retrieval.compress.losses.step import HardNegatives, Side, Step
 from retrieval.compress.mining import mine_hard_negatives
+from retrieval.compress.stages.lessons import PairLesson
 from retrieval.compress.stages.settings import Finetune, Tower
-from retrieval.compress.targets import Targets
 from retrieval.compress.task import Task
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 
 # CLIP's bound on the inverse temperature; beyond it the loss becomes unstable.
 _LARGEST_SCALE = 100.0
-
-Batch = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Captioned photos as the stage sees them.
-
-    Attributes:
-        photos: Views and order of the photos.
-        ids: Token ids of all captions, ``(captions, context)``.
-        photo_of_caption: ``(captions,)``, non-decreasing.
-    """
-
-    photos: PhotoInputs
-    ids: Ids
-    photo_of_caption: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class PairLesson:
-    """What one teacher has to say of captioned photos.
-
-    Attributes:
-        images: Its embeddings of the photos.
-        texts: Its embeddings of the captions.
-        bridge: From the student's space to the teacher's, as stage 1 learned it; None when
-            nothing leads there, and the teacher's similarities alone can be followed.
-        views: Its embeddings of views of the photos, where those are what the student sees.
-    """
-
-    images: Targets
-    texts: Targets
-    bridge: Bridge | None = None
-    views: Targets | None = None
 
 
 @dataclass(frozen=True)
@@ -140,8 +102,6 @@ class FinetuneTask(Task):
             for tower in stage.towers
             if losses.snapshots is not None
         }
-        counts = np.bincount(pairs.photo_of_caption)
-        self._first_caption = np.concatenate([[0], np.cumsum(counts)])
 
     def start_epoch(self, epoch: int) -> None:
         if self.frozen is None and len(self.towers) == 1:
@@ -168,28 +128,14 @@ class FinetuneTask(Task):
             self.frozen = self._embed_frozen()
 
     def batches(self, epoch: int, first: int) -> Iterator[Batch]:
-        size = self.settings.batch_size
-        order = shuffled_batches(
-            len(self.pairs.photos.views), size, seed=self.seed, epoch=epoch
-        )[first:]  # fmt: skip
-        pixels = None
-        if "image" in self.towers:
-            workers = self.settings.loader_workers
-            own = [photos[own_part(len(photos))] for photos in order]
-            pixels = self.pairs.photos.views.batches(own, epoch, workers)
-        for number, photos in enumerate(order, start=first):
-            captions, owner = self._draw_captions(photos, epoch, number)
-            batch = {
-                "photo": torch.tensor(photos),
-                "view": torch.tensor(self.pairs.photos.views.rows(epoch, photos)),
-                "caption": torch.from_numpy(captions),
-                "owner": torch.from_numpy(owner),
-            }
-            if pixels is not None:
-                batch["pixels"] = next(pixels)
-            if "text" in self.towers:
-                batch["ids"] = trimmed(self.pairs.ids[captions], self.model.config.text)
-            yield batch
+        return self.pairs.batches(
+            epoch,
+            first,
+            captions_per_photo=self.stage.captions_per_photo,
+            seed=self.seed,
+            pixels="image" in self.towers,
+            tokens_for=self.model.config.text if "text" in self.towers else None,
+        )
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         images, texts = self._images(batch), self._texts(batch)
@@ -204,13 +150,14 @@ class FinetuneTask(Task):
         """The batch as each teacher sees it; once when there is none."""
         scale = self.log_scale.exp().clamp(max=_LARGEST_SCALE)
         hard = self._hard_negatives(images, texts, batch)
-        for lesson in self.lessons or [None]:
-            yield Step(
-                _taught(images, lesson and (lesson.views or lesson.images), batch["view"], lesson),
-                _taught(texts, lesson and lesson.texts, batch["caption"], lesson),
-                photo_of_caption=batch["owner"],
-                scale=scale,
-                hard=hard,
+        step = Step(images, texts, photo_of_caption=batch["owner"], scale=scale, hard=hard)
+        if not self.lessons:
+            yield step
+        for lesson in self.lessons:
+            yield replace(
+                step,
+                images=lesson.of_images(images, batch["view"]),
+                texts=lesson.of_texts(texts, batch["caption"]),
             )
 
     def _images(self, batch: Batch) -> Side:
@@ -271,20 +218,6 @@ class FinetuneTask(Task):
         drawn = torch.randint(mined.shape[1], (len(mined), loss.negatives))
         return HardNegatives(query, positive, self.frozen[mined.gather(1, drawn)].to(query.device))
 
-    def _draw_captions(
-        self, photos: list[int], epoch: int, number: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Captions of a batch, and for each the row of its photo in the batch."""
-        generator = np.random.default_rng([self.seed, epoch, number])
-        captions: list[int] = []
-        owner: list[int] = []
-        for row, photo in enumerate(photos):
-            first, last = self._first_caption[photo], self._first_caption[photo + 1]
-            wanted = min(self.stage.captions_per_photo, last - first)
-            captions += generator.choice(np.arange(first, last), wanted, replace=False).tolist()
-            owner += [row] * wanted
-        return np.array(captions), np.array(owner)
-
     def _embed_frozen(self) -> Tensor:
         return self.embedders.of("image" if self.towers == ("text",) else "text")()
 
@@ -309,11 +242,3 @@ class FinetuneTask(Task):
             teacher_candidates=teachers[1],
         )  # fmt: skip
         return torch.from_numpy(from_first(mine))
-
-
-def _taught(
-    side: Side, targets: Targets | None, indices: Tensor, lesson: PairLesson | None
-) -> Side:
-    if targets is None or lesson is None:
-        return side
-    return replace(side, taught=targets.taught(side.student, indices, lesson.bridge))

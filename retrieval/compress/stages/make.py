@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from retrieval.compress.bridge import Bridge
 from retrieval.compress.data.inputs import Inputs, PhotoInputs, SentenceInputs
+from retrieval.compress.data.pairs import Pairs
 from retrieval.compress.data.store import PixelStore
 from retrieval.compress.data.views import ViewRules
 from retrieval.compress.distributed.ranks import after_first, from_first
@@ -19,8 +20,9 @@ from retrieval.compress.judge import Judge
 from retrieval.compress.materials import Materials, mirrors
 from retrieval.compress.reinforced import Reinforced, reinforce
 from retrieval.compress.reporter import Reporter
-from retrieval.compress.stages.distil import DistilTask, Lesson
-from retrieval.compress.stages.finetune import Embedders, FinetuneTask, PairLesson, Pairs
+from retrieval.compress.stages.distil import DistilTask
+from retrieval.compress.stages.finetune import Embedders, FinetuneTask
+from retrieval.compress.stages.lessons import Lesson, PairLesson
 from retrieval.compress.stages.settings import Distil, Finetune, Tower, TrainingStage
 from retrieval.compress.targets import Targets
 from retrieval.compress.task import Task
