@@ -12,7 +12,7 @@ import torch
 
 from export.quantize.onnx import OnnxPrecision
 from export.targets.onnx import OPSET
-from export.towers import ConvertedTower, Tower, convert_tower
+from export.towers import ConvertedTower, convert_tower
 from export.verify import golden_inputs
 from export.verify.golden import GOLDEN, golden_pixels, make_golden
 from export.verify.golden_check import check_golden
@@ -23,6 +23,7 @@ from retrieval.models.dual_encoder import parameter_count
 from retrieval.spec.bundle import MANIFEST, Bundle, TowerFile
 from retrieval.spec.errors import ExportError
 from retrieval.spec.files import replacing_folder, sha256_file, sha256_json, write_json
+from retrieval.spec.tower import Tower
 
 REPORT = "report.json"
 MODEL_CARD = "README.md"

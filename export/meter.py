@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from export.quantize.onnx import quantise
 from export.targets.graphs import Graph, image_graph, text_graph
 from export.targets.onnx import serialise, trace
-from export.towers import Tower
 from export.verify.golden_inputs import pattern
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.files import sha256_json
+from retrieval.spec.tower import Tower
 
 _SENTENCE = "two brown dogs are running through the snow"
 _WARM_UP = 5

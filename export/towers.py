@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,8 +15,7 @@ from export.targets.onnx import serialise, trace
 from export.verify.parity import agreement, check_exact, reference, run_batch, run_rows
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.bundle import Precision
-
-Tower = Literal["image", "text"]
+from retrieval.spec.tower import Tower
 
 INT8_CONVOLUTIONS = 0.999
 """Below this cosine to fp32, ``int8`` keeps a tower's convolution weights in float16."""

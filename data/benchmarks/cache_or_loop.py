@@ -1,6 +1,7 @@
 """Stage 1 from the teacher cache, against the teacher in the loop: samples per second.
 
 Both sides train the student of the recipe's stage 1 for one epoch with leanclip's own loop,
+from retrieval.spec.tower import Tower
 from the same start, on the same batches, losses and precision; they take turns. The cached
 side looks the teacher's embeddings up. The other side computes them from each batch before
 the step. For photos it takes the cheaper of the two ways there are: the teacher gets the
@@ -22,7 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -51,12 +52,12 @@ from retrieval.models.checkpoint import load_checkpoint
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.errors import LeanclipError, RecipeError
 from retrieval.spec.model import ModelConfig
+from retrieval.spec.tower import Tower
 
 PACKAGES = ("leanclip", "torch", "timm", "lightning-fabric", "numpy", "pillow")
 CACHE, IN_LOOP = "cache", "teacher in the loop"
 SCENE_SIZE = 320
 
-Tower = Literal["image", "text"]
 Embed = Callable[[Tensor, Tensor], Tensor]
 """Teacher embeddings ``(batch, dim)`` of a batch, from its indices and its inputs."""
 

@@ -15,6 +15,7 @@ from export.quantize.storage import looks_up_rows, readers, substitute, widen
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.errors import ExportError
 from retrieval.spec.quantisation import LARGEST_CODE, Grid
+from retrieval.spec.tower import Tower
 
 Precision = Literal["int8", "int4", "mixed"]
 
@@ -46,7 +47,7 @@ class TrainedWeight:
 
 
 def find_trained(
-    traced: onnx.ModelProto, model: DualEncoder, tower: Literal["image", "text"]
+    traced: onnx.ModelProto, model: DualEncoder, tower: Tower
 ) -> dict[str, TrainedWeight]:
     """The weights of a traced tower that the model's configuration promises a grid for.
 

@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from export.verify.golden import Golden, field_means, golden_pixels, read_golden
 from retrieval.encode.protocol import Embeddings, Encoder
 from retrieval.spec.base import Spec
 from retrieval.spec.bundle import Bundle, read_bundle
+from retrieval.spec.tower import Tower
 
 LENGTH_TOLERANCE = 1e-3
 """How far the length of an embedding may be from one."""
@@ -98,5 +98,5 @@ def _cosines(found: Embeddings, expected: Sequence[Sequence[float]]) -> list[flo
     return [float(cosine) for cosine in cosines]
 
 
-def _limit(golden: Golden, bundle: Bundle, tower: Literal["image", "text"]) -> float:
+def _limit(golden: Golden, bundle: Bundle, tower: Tower) -> float:
     return golden.min_cosine[bundle.file(tower, "onnx").precision]

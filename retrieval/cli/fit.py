@@ -28,10 +28,10 @@ from retrieval.corpora.pairs import CaptionedPhoto, read_pairs
 from retrieval.evaluate.latency import machine_name
 from retrieval.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from retrieval.models.dual_encoder import DualEncoder
-from retrieval.models.surgery.find import Side
 from retrieval.models.surgery.shrink import shrink
 from retrieval.spec.errors import CheckpointError, RecipeError
 from retrieval.spec.files import replacing, sha256_json
+from retrieval.spec.tower import Tower
 
 _STUDENT = "student"
 _RECIPE = "recipe.yaml"
@@ -120,7 +120,7 @@ def fit(
         raise CheckpointError(f"{folder} is a checkpoint; choose another --out")
     nesting = read_nesting(loaded.metrics)
     source = ordered(loaded.model, nesting, None if tower is None else (tower.value,))
-    found: dict[Side, Found] = {}
+    found: dict[Tower, Found] = {}
     with StageProgress() as progress:
         if not source.trained:
             progress.tell(
@@ -164,7 +164,7 @@ def _settings(**entries: Any) -> Search:
 
 def _findings(
     folder: Path,
-    side: Side,
+    side: Tower,
     settings: Search,
     loaded: Checkpoint,
     pairs: Sequence[CaptionedPhoto],
@@ -186,14 +186,14 @@ def _findings(
     )
 
 
-def _student(source: Ordered, found: Mapping[Side, Found]) -> DualEncoder:
+def _student(source: Ordered, found: Mapping[Tower, Found]) -> DualEncoder:
     keep = {name: mask for one in found.values() for name, mask in one.keep.items()}
     return shrink(source.model, indices(keep))
 
 
 def _report(
     loaded: Checkpoint,
-    found: Mapping[Side, Found],
+    found: Mapping[Tower, Found],
     student: DualEncoder,
     meter: Meter,
     *,
@@ -215,7 +215,7 @@ def _report(
     }
 
 
-def _write_recipe(path: Path, student: DualEncoder, towers: tuple[Side, ...]) -> None:
+def _write_recipe(path: Path, student: DualEncoder, towers: tuple[Tower, ...]) -> None:
     """What `leanclip compress` needs to fine-tune the shape, but for the data."""
     config = student.config.model_dump(mode="json", exclude_defaults=True)
     kinds = {"image": student.config.image.kind, "text": student.config.text.kind}
@@ -236,11 +236,11 @@ def _write_recipe(path: Path, student: DualEncoder, towers: tuple[Side, ...]) ->
         temporary.write_text(text, "utf-8")
 
 
-def _title(side: Side, target: str) -> str:
+def _title(side: Tower, target: str) -> str:
     return f"Shapes of the {side} tower, {target}, one thread"
 
 
-def _table(side: Side, found: Found, target: str, ms: float) -> Table:
+def _table(side: Tower, found: Found, target: str, ms: float) -> Table:
     table = Table(
         title=f"Front of {len(found.points)} shapes of the {side} tower on {target}, {ms:g} ms",
         title_justify="left",

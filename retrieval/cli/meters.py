@@ -5,10 +5,11 @@ from functools import cached_property
 from importlib.util import find_spec
 
 from retrieval.compress.prune.budget import HOST
-from retrieval.compress.prune.meter import Meter, TorchMeter, Tower
+from retrieval.compress.prune.meter import Meter, TorchMeter
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.errors import RecipeError
+from retrieval.spec.tower import Tower
 
 TORCH = "torch"
 

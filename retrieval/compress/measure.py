@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable
 from functools import partial
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder, parameter_count
+from retrieval.spec.tower import Tower
 
 _SENTENCE = "two brown dogs are running through the snow"
 _WARM_UP = 5
@@ -30,9 +31,7 @@ def measure(model: DualEncoder, tokenizer: Tokenizer) -> dict[str, Any]:
     }
 
 
-def tower_milliseconds(
-    model: DualEncoder, tokenizer: Tokenizer, tower: Literal["image", "text"]
-) -> float:
+def tower_milliseconds(model: DualEncoder, tokenizer: Tokenizer, tower: Tower) -> float:
     """Milliseconds of PyTorch on one thread for one photo or one sentence."""
     work: Callable[[], object]
     if tower == "image":

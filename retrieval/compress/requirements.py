@@ -2,11 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from retrieval.compress.elastic.settings import Elastic
 from retrieval.compress.prune.settings import Prune
-from retrieval.compress.stages.settings import Distil, Stage, Tower, TrainingStage
+from retrieval.compress.stages.settings import Distil, Stage, TrainingStage
 from retrieval.compress.start.settings import LARGEST_CORRELATED
 from retrieval.spec.errors import RecipeError
 from retrieval.spec.model import VitTower
+from retrieval.spec.tower import Tower
 
 if TYPE_CHECKING:
     from retrieval.compress.recipe import Data, Recipe
@@ -35,6 +37,8 @@ def require(stage: Stage, recipe: "Recipe", place: str) -> None:
         raise ValueError(f"{place}.training.patience needs data.dev to measure progress on")
     if stage.prune is not None:
         _require_prune(stage.prune, stage.towers, data, place)
+    if stage.elastic is not None:
+        _require_elastic(stage.elastic, stage.towers, data, place)
     led = stage.losses.needing("teacher")
     if led and not recipe.teachers:
         raise ValueError(f"{place}.losses.{led[0]} needs a teacher; name one or leave it out")
@@ -71,6 +75,15 @@ def _require_prune(prune: Prune, towers: tuple[Tower, ...], data: "Data", place:
         raise ValueError(f"{place}: {error}") from error
     if prune.importance.criterion == "ablation" and data.dev is None:
         raise ValueError(f"{place}.prune.importance: ablation needs data.dev to see recall drop")
+
+
+def _require_elastic(elastic: Elastic, towers: tuple[Tower, ...], data: "Data", place: str) -> None:
+    try:
+        elastic.towers_of(towers)
+    except RecipeError as error:
+        raise ValueError(f"{place}: {error}") from error
+    if elastic.importance.criterion == "ablation" and data.dev is None:
+        raise ValueError(f"{place}.elastic.importance: ablation needs data.dev to see recall drop")
 
 
 def _require_items(data: "Data", tower: str, place: str) -> None:

@@ -13,6 +13,7 @@ from retrieval.compress.distributed.ranks import average
 from retrieval.compress.training import Training
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.transformer import set_dropout
+from retrieval.spec.tower import Tower
 
 
 class Task(nn.Module):
@@ -27,7 +28,7 @@ class Task(nn.Module):
 
     settings: Training
     model: DualEncoder
-    towers: tuple[str, ...]
+    towers: tuple[Tower, ...]
     """The towers that learn, ``image`` and ``text``."""
     steps_per_epoch: int
 

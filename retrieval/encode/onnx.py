@@ -4,7 +4,6 @@ import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnxruntime as ort
@@ -15,6 +14,7 @@ from retrieval.language.tokenizer import Tokenizer
 from retrieval.spec.bundle import check_file, read_bundle
 from retrieval.spec.errors import BundleError
 from retrieval.spec.preprocessing import Preprocessing
+from retrieval.spec.tower import Tower
 
 MAX_BATCH = 32
 """Rows that one call of a tower takes; more are split, to bound memory."""
@@ -71,7 +71,7 @@ class OnnxEncoder:
     def encode_sentences(self, sentences: Sequence[str]) -> Embeddings:
         return self._run("text", self.tokenizer.batch(sentences))
 
-    def _run(self, tower: Literal["image", "text"], inputs: NDArray[np.generic]) -> Embeddings:
+    def _run(self, tower: Tower, inputs: NDArray[np.generic]) -> Embeddings:
         if len(inputs) == 0:
             return np.empty((0, self.dim), np.float32)
         with self._lock:
@@ -79,7 +79,7 @@ class OnnxEncoder:
                 self._towers[tower] = self._load(tower)
         return self._towers[tower].run(inputs)
 
-    def _load(self, tower: Literal["image", "text"]) -> "_Tower":
+    def _load(self, tower: Tower) -> "_Tower":
         path = check_file(self.folder, self.bundle.file(tower, "onnx"))
         loaded = _Tower(path, self._threads)
         if loaded.dim != self.dim:

@@ -11,6 +11,7 @@ from retrieval.spec.errors import BundleError
 from retrieval.spec.files import sha256_file
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.spec.text import TextSpec
+from retrieval.spec.tower import Tower
 
 BUNDLE_FORMAT = 1
 MANIFEST = "bundle.json"
@@ -22,7 +23,7 @@ Precision = Literal["fp32", "fp16", "int8", "int8-static", "mixed", "int4", "pal
 class TowerFile(Spec):
     """One tower in one format and precision."""
 
-    tower: Literal["image", "text"]
+    tower: Tower
     format: Format
     precision: Precision
     file: str
@@ -50,7 +51,7 @@ class Bundle(Spec):
     recipe_sha256: str | None = None
     provenance: dict[str, Any] = {}
 
-    def file(self, tower: Literal["image", "text"], format: Format) -> TowerFile:
+    def file(self, tower: Tower, format: Format) -> TowerFile:
         """The smallest file of one tower in one format.
 
         Raises:

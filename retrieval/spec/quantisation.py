@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 from pydantic import Field
 
 from retrieval.spec.base import Spec
+from retrieval.spec.tower import TOWERS, Tower
 
 if TYPE_CHECKING:
     from retrieval.spec.model import ModelConfig
 
 Kind = Literal["int8", "int4", "ternary"]
-Tower = Literal["image", "text"]
-TOWERS: Final[tuple[Tower, ...]] = ("image", "text")
 
 LARGEST_CODE: Final[dict[Kind, int]] = {"int8": 127, "int4": 7, "ternary": 1}
 """Codes run from minus this to this; the largest weight of every row has it."""

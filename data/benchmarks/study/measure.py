@@ -13,11 +13,12 @@ from rich.progress import track
 from study.plan import Job
 from study.results import MEASURED, read_result
 from study.row import BASE
-from study.towers import FILES, TOWERS, Tower, export_towers, tower_file
+from study.towers import FILES, export_towers, tower_file
 
 from retrieval.evaluate.latency import machine_name
 from retrieval.spec.errors import LeanclipError
 from retrieval.spec.files import write_json
+from retrieval.spec.tower import TOWERS, Tower
 
 ROUNDS = 5
 CALLS = 20

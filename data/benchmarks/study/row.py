@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
+
+from retrieval.spec.tower import Tower
 
 Changes = Mapping[str, Any]
-Tower = Literal["image", "text"]
 
 IMAGE_1, TEXT_1, IMAGE_2, TEXT_2 = "image 1", "text 1", "image 2", "text 2"
 STAGES = (IMAGE_1, TEXT_1, IMAGE_2, TEXT_2)

@@ -14,9 +14,8 @@ from retrieval.models.checkpoint import Checkpoint, load_checkpoint
 from retrieval.models.sparse.file import pack_weights
 from retrieval.models.sparse.storage import Storage
 from retrieval.spec.files import replacing, sha256_json, write_json
+from retrieval.spec.tower import TOWERS, Tower
 
-Tower = Literal["image", "text"]
-TOWERS: tuple[Tower, ...] = ("image", "text")
 FILES = "towers.json"
 
 _FOLDER = "towers"

@@ -15,10 +15,10 @@ from retrieval.compress.prune.select import Keep, indices
 from retrieval.compress.prune.target import Scale
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
-from retrieval.models.surgery.find import Side
 from retrieval.models.surgery.shrink import shrink
 from retrieval.models.surgery.units import Group
 from retrieval.spec.errors import CheckpointError, RecipeError, SurgeryError
+from retrieval.spec.tower import Tower
 
 _STEPS = 64
 """Sizes that are told apart between the whole and the smallest tier, and again below it."""
@@ -40,16 +40,16 @@ class Ordered:
 
     model: DualEncoder
     groups: tuple[Group, ...]
-    layers: Mapping[Side, Sequence[int]]
+    layers: Mapping[Tower, Sequence[int]]
     tiers: tuple[Tier, ...]
     trained: bool
 
     @property
-    def towers(self) -> tuple[Side, ...]:
+    def towers(self) -> tuple[Tower, ...]:
         """The towers that can be cut."""
         return tuple(dict.fromkeys(map(side_of, self.groups)))
 
-    def keep(self, sizes: Mapping[Side, Tier]) -> Keep:
+    def keep(self, sizes: Mapping[Tower, Tier]) -> Keep:
         """The units that stay at the given sizes; other towers stay whole."""
         return {
             name: mask
@@ -71,12 +71,12 @@ class Cut:
     """
 
     model: DualEncoder
-    sizes: dict[Side, Tier]
+    sizes: dict[Tower, Tier]
     figure: float
 
 
 def ordered(
-    model: DualEncoder, nesting: Nesting | None, towers: Sequence[Side] | None = None
+    model: DualEncoder, nesting: Nesting | None, towers: Sequence[Tower] | None = None
 ) -> Ordered:
     """Prepare a model to be cut.
 
@@ -100,7 +100,7 @@ def ordered(
     widths = [group for group in groups if group.granularity != "layer"]
     context = Context(groups=widths, model=sorted_model, keep=0.5, total=1)
     reorder(sorted_model, widths, Magnitude().start(context).scores())
-    layers: dict[Side, Sequence[int]] = {
+    layers: dict[Tower, Sequence[int]] = {
         side_of(group): spread_order(group.units)
         for group in groups
         if group.granularity == "layer"
@@ -133,20 +133,20 @@ def extract(
     """
     if budget.kind == "sparsity":
         raise RecipeError("a model is cut to parameters, bytes or milliseconds, not a sparsity")
-    parts: list[tuple[Budget, tuple[Side, ...]]] = [(budget, source.towers)]
+    parts: list[tuple[Budget, tuple[Tower, ...]]] = [(budget, source.towers)]
     if budget.tower is not None:
         parts = [(budget, (budget.tower,))]
     elif budget.kind == "ms":
         parts = [(budget.model_copy(update={"tower": one}), (one,)) for one in source.towers]
     if missing := {side for _, sides in parts for side in sides} - set(source.towers):
         raise SurgeryError(f"the {missing.pop()} tower has nothing that could be cut")
-    sizes: dict[Side, Tier] = {}
+    sizes: dict[Tower, Tier] = {}
     tried = 0
     figures = []
     for part, sides in parts:
         scale = Scale(part, source.model, tokenizer, meter)
 
-        def figure(step: int, scale: Scale = scale, sides: tuple[Side, ...] = sides) -> float:
+        def figure(step: int, scale: Scale = scale, sides: tuple[Tower, ...] = sides) -> float:
             nonlocal tried
             tried += 1
             progress(tried)
@@ -158,7 +158,7 @@ def extract(
     return Cut(shrink(source.model, indices(source.keep(sizes))), sizes, max(figures))
 
 
-def _sizes(source: Ordered, sides: Sequence[Side], step: int) -> dict[Side, Tier]:
+def _sizes(source: Ordered, sides: Sequence[Tower], step: int) -> dict[Tower, Tier]:
     return dict.fromkeys(sides, tier_at(source.tiers, step / _STEPS))
 
 

@@ -19,11 +19,11 @@ from retrieval.compress.importance.importance import Context
 from retrieval.compress.modifier import Modifier
 from retrieval.compress.prune.select import Keep, indices
 from retrieval.models.dual_encoder import parameter_count
-from retrieval.models.surgery.find import Side
 from retrieval.models.surgery.gates import Gates
 from retrieval.models.surgery.shrink import shrink
 from retrieval.models.surgery.units import Group
 from retrieval.spec.errors import RecipeError
+from retrieval.spec.tower import Tower
 
 if TYPE_CHECKING:
     from retrieval.compress.task import Task
@@ -66,13 +66,15 @@ class ElasticModifier(Modifier):
         self._total = total
         self._model = task.model
         self._precision = _HALF.get(task.settings.precision)
-        self._groups = nested_groups(task.model, settings.granularity, self._towers(task.towers))
+        self._groups = nested_groups(
+            task.model, settings.granularity, settings.towers_of(task.towers)
+        )
         by_score = settings.layers == "importance"
         of_widths = [group for group in self._groups if group.granularity != "layer"]
         scores = self._scores(task, self._groups if by_score else of_widths)
         reorder(task.model, of_widths, scores)
         self._layers = self._layer_orders(scores)
-        self._seen: dict[Side, tuple[Tensor, Tensor]] = {}
+        self._seen: dict[Tower, tuple[Tensor, Tensor]] = {}
         self._hooks = [self._listen(side) for side in dict.fromkeys(map(side_of, self._groups))]
 
     def losses(self, step: int) -> dict[str, Tensor]:
@@ -118,15 +120,6 @@ class ElasticModifier(Modifier):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._done, self._layers = state["done"], state["layers"]
 
-    def _towers(self, trained: Sequence[str]) -> list[Side]:
-        sides: tuple[Side, ...] = ("image", "text")
-        for side in self.settings.towers or ():
-            if side not in trained:
-                raise RecipeError(
-                    f"elastic.towers names {side}, which the stage does not train; leave it out"
-                )
-        return list(self.settings.towers or [side for side in sides if side in trained])
-
     def _scores(self, task: "Task", groups: Sequence[Group]) -> dict[str, Tensor]:
         settings = self.settings
         importance = settings.importance.start(
@@ -146,8 +139,8 @@ class ElasticModifier(Modifier):
         importance.close()
         return scores
 
-    def _layer_orders(self, scores: Mapping[str, Tensor]) -> dict[Side, tuple[int, ...]]:
-        orders: dict[Side, tuple[int, ...]] = {side_of(group): () for group in self._groups}
+    def _layer_orders(self, scores: Mapping[str, Tensor]) -> dict[Tower, tuple[int, ...]]:
+        orders: dict[Tower, tuple[int, ...]] = {side_of(group): () for group in self._groups}
         for group in self._groups:
             if group.granularity == "layer":
                 order = spread_order(group.units)
@@ -156,7 +149,7 @@ class ElasticModifier(Modifier):
                 orders[side_of(group)] = order
         return orders
 
-    def _listen(self, side: Side) -> torch.utils.hooks.RemovableHandle:
+    def _listen(self, side: Tower) -> torch.utils.hooks.RemovableHandle:
         def note(tower: nn.Module, given: tuple[Any, ...], whole: Tensor) -> None:
             if tower.training and torch.is_grad_enabled() and side not in self._seen:
                 self._seen[side] = (given[0], whole)
@@ -164,7 +157,7 @@ class ElasticModifier(Modifier):
         tower: nn.Module = getattr(self._model, side)
         return tower.register_forward_hook(note)
 
-    def _drawn(self, step: int, side: Side) -> list[Tier]:
+    def _drawn(self, step: int, side: Tower) -> list[Tier]:
         """The smallest size, and some between the tiers."""
         tiers = self.settings.tiers
         random = np.random.default_rng([step, int(side == "text")])
@@ -172,7 +165,7 @@ class ElasticModifier(Modifier):
         return [tiers[-1], *(tier_at(tiers, position) for position in positions)]
 
     @contextmanager
-    def _cut(self, side: Side, tier: Tier) -> Iterator[None]:
+    def _cut(self, side: Tower, tier: Tier) -> Iterator[None]:
         groups = [group for group in self._groups if side_of(group) == side]
         with (
             smaller(groups, keep_of(groups, self._layers, tier)),

@@ -11,10 +11,11 @@ from torch import Tensor
 from retrieval.compress.elastic.tiers import Tier, Tiers
 from retrieval.compress.prune.select import Keep
 from retrieval.models.dual_encoder import DualEncoder
-from retrieval.models.surgery.find import Side, find_groups
+from retrieval.models.surgery.find import find_groups
 from retrieval.models.surgery.units import Group
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import CheckpointError, SurgeryError
+from retrieval.spec.tower import Tower
 
 Nested = Literal["head", "neuron", "channel"]
 """Kinds of units that the width of a tier is a share of."""
@@ -35,7 +36,7 @@ class Nesting(Spec):
 
     granularity: tuple[Nested, ...]
     tiers: Tiers
-    layers: dict[Side, tuple[int, ...]]
+    layers: dict[Tower, tuple[int, ...]]
     """For each nested tower its layers, the last to go first; empty when no layer can go."""
 
 
@@ -57,7 +58,7 @@ def read_nesting(metrics: Mapping[str, Any]) -> Nesting | None:
 
 
 def nested_groups(
-    model: DualEncoder, granularity: Sequence[Nested], towers: Sequence[Side]
+    model: DualEncoder, granularity: Sequence[Nested], towers: Sequence[Tower]
 ) -> list[Group]:
     """Groups of the towers whose units can be nested, with the layers where they can go.
 
@@ -83,12 +84,12 @@ def nested_groups(
     return groups
 
 
-def side_of(group: Group) -> Side:
+def side_of(group: Group) -> Tower:
     """The tower that a group belongs to."""
     return "text" if group.name.startswith("text.") else "image"
 
 
-def keep_of(groups: Sequence[Group], layers: Mapping[Side, Sequence[int]], tier: Tier) -> Keep:
+def keep_of(groups: Sequence[Group], layers: Mapping[Tower, Sequence[int]], tier: Tier) -> Keep:
     """The units that a tier has; those of a smaller tier are among them.
 
     Args:
@@ -100,7 +101,7 @@ def keep_of(groups: Sequence[Group], layers: Mapping[Side, Sequence[int]], tier:
     return {group.name: _first(group, layers, tier) for group in groups}
 
 
-def _first(group: Group, layers: Mapping[Side, Sequence[int]], tier: Tier) -> Tensor:
+def _first(group: Group, layers: Mapping[Tower, Sequence[int]], tier: Tier) -> Tensor:
     is_layer = group.granularity == "layer"
     share = tier.depth if is_layer else tier.width
     count = max(math.ceil(share * group.units - _SLACK), group.least)

@@ -9,8 +9,9 @@ from retrieval.compress.elastic.tiers import Tier, Tiers
 from retrieval.compress.importance.magnitude import Magnitude
 from retrieval.compress.importance.registry import AnyCriterion
 from retrieval.compress.training import Weight
-from retrieval.models.surgery.find import Side
 from retrieval.spec.base import Spec
+from retrieval.spec.errors import RecipeError
+from retrieval.spec.tower import Tower
 
 # They score while training moves the weights, or learn the scores; here order comes first.
 _TOO_LATE = ("movement", "l0")
@@ -31,7 +32,7 @@ class Elastic(Spec):
     tiers: Tiers = (Tier(width=0.75), Tier(width=0.5), Tier(width=0.25))
     granularity: Annotated[tuple[Nested, ...], Field(min_length=1)] = NESTED
     """Which units a width is a share of; kinds that a tower does not have are left out."""
-    towers: Annotated[tuple[Side, ...], Field(min_length=1)] | None = None
+    towers: Annotated[tuple[Tower, ...], Field(min_length=1)] | None = None
     """Which towers are nested; by default those that the stage trains."""
     importance: AnyCriterion = Magnitude()
     """Orders the units before training; what ranks first is in every size."""
@@ -53,3 +54,16 @@ class Elastic(Spec):
                 "are ordered before; choose magnitude, taylor, platon, moebert or ablation"
             )
         return self
+
+    def towers_of(self, trained: tuple[Tower, ...]) -> tuple[Tower, ...]:
+        """The towers that are nested in a stage that trains ``trained``.
+
+        Raises:
+            RecipeError: One of `towers` is not trained.
+        """
+        for tower in self.towers or ():
+            if tower not in trained:
+                raise RecipeError(
+                    f"elastic.towers names {tower}, which the stage does not train; leave it out"
+                )
+        return self.towers or trained

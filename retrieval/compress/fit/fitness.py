@@ -16,8 +16,8 @@ from retrieval.evaluate.recall import evaluate_retrieval
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.normalise import PixelNormaliser
-from retrieval.models.surgery.find import Side
 from retrieval.models.surgery.units import Group
+from retrieval.spec.tower import Tower
 
 _PHOTOS_AT_ONCE = 64
 _SENTENCES_AT_ONCE = 256
@@ -40,7 +40,7 @@ class InheritedRecall:
     def __init__(
         self,
         model: DualEncoder,
-        side: Side,
+        side: Tower,
         groups: Sequence[Group],
         tokenizer: Tokenizer,
         pairs: Sequence[CaptionedPhoto],

@@ -12,9 +12,9 @@ from retrieval.compress.elastic.tiers import Tier
 from retrieval.compress.fit.evolve import Choices, Genome
 from retrieval.compress.fit.settings import Search
 from retrieval.compress.prune.select import Keep
-from retrieval.models.surgery.find import Side
 from retrieval.models.surgery.units import Granularity, Group
 from retrieval.spec.errors import RecipeError
+from retrieval.spec.tower import Tower
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +46,9 @@ class Space:
         RecipeError: There is nothing to choose.
     """
 
-    def __init__(self, source: Ordered, side: Side, settings: Search) -> None:
+    def __init__(self, source: Ordered, side: Tower, settings: Search) -> None:
         groups = [group for group in source.groups if side_of(group) == side]
-        self.side: Side = side
+        self.side: Tower = side
         self.groups = groups
         self.genes = tuple(
             gene

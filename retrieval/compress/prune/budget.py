@@ -7,12 +7,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from torch import nn
 
-from retrieval.compress.prune.meter import Tower
 from retrieval.compress.prune.quantities import Bytes, Count
 from retrieval.compress.prune.select import Keep, Ranking
 from retrieval.models.dual_encoder import DualEncoder, parameter_count
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import RecipeError
+from retrieval.spec.tower import Tower
 
 Kind = Literal["sparsity", "parameters", "bytes", "ms"]
 Stored = Literal["fp32", "fp16", "int8"]

@@ -1,14 +1,13 @@
 """Milliseconds of a model that might be the result of pruning, measured."""
 
 from statistics import median
-from typing import Literal, Protocol
+from typing import Protocol
 
 from retrieval.compress.measure import tower_milliseconds
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.files import sha256_json
-
-Tower = Literal["image", "text"]
+from retrieval.spec.tower import Tower
 
 
 class Meter(Protocol):

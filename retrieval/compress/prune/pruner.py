@@ -12,7 +12,7 @@ from retrieval.compress.importance.importance import Context, Importance
 from retrieval.compress.modifier import Modifier
 from retrieval.compress.prune.budget import HOST, Budget
 from retrieval.compress.prune.masks import Masks
-from retrieval.compress.prune.meter import Meter, SteadyMeter, TorchMeter, Tower
+from retrieval.compress.prune.meter import Meter, SteadyMeter, TorchMeter
 from retrieval.compress.prune.select import indices
 from retrieval.compress.prune.settings import Prune
 from retrieval.compress.prune.target import MeasuredTarget, Scale, make_target
@@ -22,6 +22,7 @@ from retrieval.models.surgery.find import find_groups
 from retrieval.models.surgery.shrink import adopt, shrink
 from retrieval.models.surgery.units import Group
 from retrieval.spec.errors import RecipeError, SurgeryError
+from retrieval.spec.tower import Tower
 
 if TYPE_CHECKING:
     from retrieval.compress.task import Task

@@ -8,12 +8,12 @@ from pydantic import BeforeValidator, Field, model_validator
 from retrieval.compress.importance.magnitude import Magnitude
 from retrieval.compress.importance.registry import AnyCriterion
 from retrieval.compress.prune.budget import Budget
-from retrieval.compress.prune.meter import Tower
 from retrieval.compress.prune.schedule import Cubic, Schedule
 from retrieval.compress.prune.select import Normalise, Scope
 from retrieval.models.surgery.units import Granularity
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import RecipeError
+from retrieval.spec.tower import Tower
 
 
 def _listed(value: Any) -> Any:

@@ -17,7 +17,8 @@ from retrieval.compress.quantise.settings import Quantise
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.transformer import Block
 from retrieval.spec.errors import RecipeError
-from retrieval.spec.quantisation import TOWERS, Grid, Kind, Quantisation, Tower
+from retrieval.spec.quantisation import Grid, Kind, Quantisation
+from retrieval.spec.tower import TOWERS, Tower
 
 _MERGED = ("fuse", "reparameterize", "switch_to_deploy")
 """Methods by which timm merges the branches of a module for inference."""

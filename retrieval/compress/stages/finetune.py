@@ -20,10 +20,11 @@ from retrieval.compress.hidden import HiddenStates
 from retrieval.compress.losses.step import HardNegatives, Side, Step
 from retrieval.compress.mining import mine_hard_negatives
 from retrieval.compress.stages.lessons import PairLesson
-from retrieval.compress.stages.settings import Finetune, Tower
+from retrieval.compress.stages.settings import Finetune
 from retrieval.compress.task import Task
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
+from retrieval.spec.tower import Tower
 
 # CLIP's bound on the inverse temperature; beyond it the loss becomes unstable.
 _LARGEST_SCALE = 100.0

@@ -23,12 +23,13 @@ from retrieval.compress.reporter import Reporter
 from retrieval.compress.stages.distil import DistilTask
 from retrieval.compress.stages.finetune import Embedders, FinetuneTask
 from retrieval.compress.stages.lessons import Lesson, PairLesson
-from retrieval.compress.stages.settings import Distil, Finetune, Tower, TrainingStage
+from retrieval.compress.stages.settings import Distil, Finetune, TrainingStage
 from retrieval.compress.targets import Targets
 from retrieval.compress.task import Task
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.errors import RecipeError
+from retrieval.spec.tower import Tower
 
 
 @dataclass(frozen=True)

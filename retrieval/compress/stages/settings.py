@@ -14,8 +14,7 @@ from retrieval.compress.prune.settings import Prune
 from retrieval.compress.quantise.settings import Quantise
 from retrieval.compress.training import Training
 from retrieval.spec.base import Spec
-
-Tower = Literal["image", "text"]
+from retrieval.spec.tower import Tower
 
 _MODIFIERS = ("prune", "quantise", "elastic")
 

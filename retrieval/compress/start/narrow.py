@@ -9,16 +9,17 @@ from retrieval.compress.start.scores import Samples, magnitude_scores, taylor_sc
 from retrieval.compress.start.settings import Inherited
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.models.dual_encoder import DualEncoder
-from retrieval.models.surgery.find import Side, find_groups
+from retrieval.models.surgery.find import find_groups
 from retrieval.models.surgery.shrink import shrink
 from retrieval.models.surgery.units import Group
 from retrieval.spec.errors import RecipeError
 from retrieval.spec.model import Transformer
+from retrieval.spec.tower import Tower
 
 
 def narrowed(
     source: Checkpoint,
-    side: Side,
+    side: Tower,
     wanted: Transformer,
     settings: Inherited,
     samples: Samples,
@@ -86,7 +87,7 @@ def highest(scores: Tensor, count: int) -> Tensor:
 
 
 def _wanted_counts(
-    side: Side, wanted: Transformer, given: Transformer, layers: Sequence[int], entry: str
+    side: Tower, wanted: Transformer, given: Transformer, layers: Sequence[int], entry: str
 ) -> dict[str, int]:
     """Units that shall stay, by group; the student must not have more of anything."""
     for name in ("head_dim", "activation"):
@@ -112,7 +113,7 @@ def _wanted_counts(
     return counts
 
 
-def _groups(model: DualEncoder, side: Side) -> list[Group]:
+def _groups(model: DualEncoder, side: Tower) -> list[Group]:
     return [
         *find_groups(model, "head", side),
         *find_groups(model, "neuron", side),
@@ -122,7 +123,7 @@ def _groups(model: DualEncoder, side: Side) -> list[Group]:
 
 def _chosen(
     source: Checkpoint,
-    side: Side,
+    side: Tower,
     groups: Sequence[Group],
     counts: Mapping[str, int],
     settings: Inherited,

@@ -23,10 +23,10 @@ from retrieval.corpora.sentences import read_sentences
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.normalise import PixelNormaliser
-from retrieval.models.surgery.find import Side
 from retrieval.models.surgery.units import Group
 from retrieval.spec.errors import PhotoError, RecipeError
 from retrieval.spec.preprocessing import Preprocessing
+from retrieval.spec.tower import Tower
 from retrieval.vision.preprocess import load_pixels
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Samples:
         self.seed = seed
         self._data = data
 
-    def embedded(self, source: Checkpoint, side: Side, count: int) -> Iterator[Tensor]:
+    def embedded(self, source: Checkpoint, side: Tower, count: int) -> Iterator[Tensor]:
         """A source's embeddings of ``count`` samples with gradients, batch by batch.
 
         Raises:
@@ -75,7 +75,7 @@ class Samples:
         for start in range(0, len(some), _AT_ONCE):
             yield source.model.encode_image(normalise(torch.stack(some[start : start + _AT_ONCE])))
 
-    def _shuffled(self, items: Sequence[T], side: Side) -> list[T]:
+    def _shuffled(self, items: Sequence[T], side: Tower) -> list[T]:
         if len(items) < 2:
             raise RecipeError(
                 f"start.{side}_layers: the recipe's data holds nothing to score importance on; "

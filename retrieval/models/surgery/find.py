@@ -1,7 +1,5 @@
 """All units of one kind that a model has."""
 
-from typing import Literal
-
 from torch import nn
 
 from retrieval.models.dual_encoder import DualEncoder
@@ -13,11 +11,10 @@ from retrieval.models.surgery.transformer import (
 from retrieval.models.surgery.units import Granularity, Group
 from retrieval.models.timm_tower import TimmImageTower
 from retrieval.spec.errors import SurgeryError
+from retrieval.spec.tower import Tower
 
-Side = Literal["image", "text"]
 
-
-def find_groups(model: DualEncoder, granularity: Granularity, tower: Side) -> list[Group]:
+def find_groups(model: DualEncoder, granularity: Granularity, tower: Tower) -> list[Group]:
     """Groups of units of one tower, in the order in which the tower computes.
 
     Transformers of ours have heads, neurons, layers and the hidden width, timm towers have

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.low_rank import Linear, LowRankEmbedding, output_side, whole_weight
-from retrieval.models.surgery.find import Side
 from retrieval.models.surgery.shrink import State, rebuilt
 from retrieval.models.surgery.transformer import WIDTH_MULTIPLE, OurTransformer
 from retrieval.models.text import TextTransformer
 from retrieval.spec.errors import SurgeryError
 from retrieval.spec.model import LinearName, Transformer
+from retrieval.spec.tower import Tower
 
 LINEARS: tuple[LinearName, ...] = get_args(LinearName)
 
@@ -25,7 +25,7 @@ LINEARS: tuple[LinearName, ...] = get_args(LinearName)
 @torch.no_grad()
 def factorise(
     model: DualEncoder,
-    tower: Side,
+    tower: Tower,
     *,
     rank: int | None = None,
     energy: float | None = None,
@@ -160,7 +160,7 @@ def rank_for_energy(values: Tensor, energy: float) -> int:
     return -(-needed // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
 
 
-def _with(model: DualEncoder, side: Side, update: dict[str, Any], state: State) -> DualEncoder:
+def _with(model: DualEncoder, side: Tower, update: dict[str, Any], state: State) -> DualEncoder:
     spec = getattr(model.config, side).model_copy(update=update)
     states = {"image": model.image.state_dict(), "text": model.text.state_dict(), side: state}
     return rebuilt(model, model.config.model_copy(update={side: spec}), states)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from retrieval.models.dual_encoder import DualEncoder
-from retrieval.models.surgery.find import Side, find_groups
+from retrieval.models.surgery.find import find_groups
 from retrieval.models.surgery.transformer import OurTransformer
 from retrieval.models.surgery.units import Granularity, Group, Kept
 from retrieval.models.timm_tower import TimmImageTower
@@ -15,10 +15,11 @@ from retrieval.spec.base import Spec
 from retrieval.spec.errors import SurgeryError
 from retrieval.spec.model import ModelConfig, Transformer
 from retrieval.spec.quantisation import without_grid
+from retrieval.spec.tower import Tower
 
 _REMOVABLE: tuple[Granularity, ...] = ("head", "neuron", "layer", "hidden")
 
-SIDES: tuple[Side, ...] = get_args(Side)
+SIDES: tuple[Tower, ...] = get_args(Tower)
 
 State = dict[str, Tensor]
 
@@ -133,7 +134,7 @@ def _check(groups: Mapping[str, Group], kept: Kept) -> None:
 
 
 def _shrink_transformer(
-    model: DualEncoder, side: Side, blocks: Transformer, kept: Kept
+    model: DualEncoder, side: Tower, blocks: Transformer, kept: Kept
 ) -> tuple[Transformer, State]:
     """Configuration and state, by names within the tower, of a smaller transformer."""
     state = dict(getattr(model, side).state_dict())

@@ -6,10 +6,10 @@ import torch
 from retrieval.compress.elastic.extract import Ordered, extract, ordered
 from retrieval.compress.elastic.nesting import Nesting
 from retrieval.compress.prune.budget import Budget
-from retrieval.compress.prune.meter import Tower
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder, parameter_count
 from retrieval.spec.errors import CheckpointError, RecipeError, SurgeryError
+from retrieval.spec.tower import Tower
 from tests.compress.prune.small_task import batch
 from tests.tiny import tiny_model, tiny_tokenizer
 

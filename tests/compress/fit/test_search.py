@@ -11,12 +11,12 @@ from retrieval.compress.fit.findings import Findings
 from retrieval.compress.fit.search import TowerSearch
 from retrieval.compress.fit.settings import Search
 from retrieval.compress.fit.space import Space
-from retrieval.compress.prune.meter import Tower
 from retrieval.compress.prune.select import Keep
 from retrieval.compress.reporter import SilentReporter
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.errors import RecipeError
+from retrieval.spec.tower import Tower
 from tests.tiny import tiny_model, tiny_tokenizer
 
 BLOCKS = {"width": 32, "head_dim": 8, "layers": 4, "heads": 4, "neurons": 128}
