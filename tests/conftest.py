@@ -1,10 +1,15 @@
 """Fixtures that tests of several packages share."""
 
+import os
 from pathlib import Path
 
-import pytest
+# Workers of the test run share the processors: more threads in each would only wait for each
+# other. It counts for every process that a test starts, too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from tests.fixtures.make_photos import make_awkward_photos
+import pytest  # noqa: E402
+
+from tests.fixtures.make_photos import make_awkward_photos  # noqa: E402
 
 
 @pytest.fixture(scope="session")
