@@ -32,18 +32,18 @@ import typer
 from figures import HERE, PHOTOS, REPOSITORY, stamp, summary, write_figures
 from torch import Tensor
 
-from retrieval.compress.bridge import Bridge
 from retrieval.compress.data.inputs import Inputs, PhotoInputs, SentenceInputs
-from retrieval.compress.loop import Loop
+from retrieval.compress.loop.log import LOG
+from retrieval.compress.loop.loop import Loop
+from retrieval.compress.loop.reporter import SilentReporter
 from retrieval.compress.recipe import Recipe, load_recipe
-from retrieval.compress.reporter import SilentReporter
 from retrieval.compress.scenes import write_scenes
 from retrieval.compress.stages.distil import DistilTask
 from retrieval.compress.stages.lessons import Lesson
 from retrieval.compress.stages.settings import Distil
-from retrieval.compress.targets import Targets
-from retrieval.compress.teacher import Teacher
-from retrieval.compress.training_log import LOG
+from retrieval.compress.teaching.bridge import Bridge
+from retrieval.compress.teaching.targets import Targets
+from retrieval.compress.teaching.teacher import Teacher
 from retrieval.corpora.sentences import read_sentences
 from retrieval.encode.protocol import Encoder
 from retrieval.encode.torch import TorchEncoder

@@ -32,18 +32,18 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import orthogonal
 from torch.utils.data import DataLoader
 
-from retrieval.compress.bridge import Bridge
 from retrieval.compress.cache.corpus import Corpus
 from retrieval.compress.data.inputs import PhotoInputs, channels_last
 from retrieval.compress.data.order import shuffled_batches
 from retrieval.compress.data.photos import PhotoViews
 from retrieval.compress.data.store import PixelStore
-from retrieval.compress.memory import keep_freed_memory
-from retrieval.compress.optimiser import make_optimiser
+from retrieval.compress.loop.memory import keep_freed_memory
+from retrieval.compress.loop.optimiser import make_optimiser
+from retrieval.compress.loop.settings import Training
 from retrieval.compress.recipe import Recipe, load_recipe
 from retrieval.compress.scenes import write_scenes
 from retrieval.compress.stages.settings import Distil
-from retrieval.compress.training import Training
+from retrieval.compress.teaching.bridge import Bridge
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.errors import LeanclipError, RecipeError

@@ -11,7 +11,7 @@ from retrieval.cli.progress import progress_bar
 from retrieval.compress.cache.build import SHARD_SIZE, build_cache
 from retrieval.compress.cache.cache import BuildCounts, TeacherCache
 from retrieval.compress.cache.corpus import Corpus
-from retrieval.compress.teacher import open_teacher
+from retrieval.compress.teaching.teacher import open_teacher
 from retrieval.encode.batches import BATCH_SIZE
 
 _SKIPPED_SHOWN = 20

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from retrieval.compress.bridge import Bridge
 from retrieval.compress.embed import embed_ids, embed_photos
-from retrieval.compress.teacher import Captioned
+from retrieval.compress.teaching.bridge import Bridge
+from retrieval.compress.teaching.teacher import Captioned
 from retrieval.evaluate.recall import evaluate_retrieval
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder

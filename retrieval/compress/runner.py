@@ -12,24 +12,24 @@ from retrieval.compress.distributed.ranks import after_first, from_first, rank
 from retrieval.compress.distributed.requirements import require_even_parts
 from retrieval.compress.elastic.modifier import ElasticModifier
 from retrieval.compress.judge import Judge
-from retrieval.compress.loop import Loop
-from retrieval.compress.materials import Materials
+from retrieval.compress.loop.log import LOG
+from retrieval.compress.loop.loop import Loop
+from retrieval.compress.loop.memory import keep_freed_memory
+from retrieval.compress.loop.modifier import Modifier
+from retrieval.compress.loop.reporter import Reporter, SilentReporter
 from retrieval.compress.measure import measure
-from retrieval.compress.memory import keep_freed_memory
-from retrieval.compress.modifier import Modifier
 from retrieval.compress.prune.meter import Meter
 from retrieval.compress.prune.pruner import Pruner
 from retrieval.compress.quantise.quantiser import Quantiser
 from retrieval.compress.recipe import Recipe
-from retrieval.compress.reporter import Reporter, SilentReporter
 from retrieval.compress.stages.distil import DistilTask
 from retrieval.compress.stages.factorise import factorise_towers
 from retrieval.compress.stages.make import Workshop
 from retrieval.compress.stages.settings import Factorise, TrainingStage
 from retrieval.compress.start.frozen import freeze
 from retrieval.compress.student import make_student
-from retrieval.compress.teacher import Captioned, Teacher
-from retrieval.compress.training_log import LOG
+from retrieval.compress.teaching.materials import Materials
+from retrieval.compress.teaching.teacher import Captioned, Teacher
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.checkpoint import METRICS, load_checkpoint, save_checkpoint
 from retrieval.models.dual_encoder import DualEncoder

@@ -12,7 +12,7 @@ from retrieval.compress.start.settings import LARGEST_CORRELATED
 from retrieval.compress.start.sources import Sources
 from retrieval.compress.start.vocabulary import make_tokenizer
 from retrieval.compress.start.weights import load_backbone_weights
-from retrieval.compress.teacher import Captioned, read_captioned
+from retrieval.compress.teaching.teacher import Captioned, read_captioned
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.checkpoint import load_checkpoint
 from retrieval.models.dual_encoder import DualEncoder

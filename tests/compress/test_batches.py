@@ -9,7 +9,7 @@ from retrieval.compress.data.order import batches_by_length, item_seed, shuffled
 from retrieval.compress.data.photos import PhotoViews
 from retrieval.compress.data.tokens import hide_tokens, token_lengths, trimmed
 from retrieval.compress.data.views import may_mirror, random_view
-from retrieval.compress.training import Augmentation
+from retrieval.compress.loop.settings import Augmentation
 from retrieval.spec.errors import PhotoError
 from retrieval.spec.model import TextTower
 from retrieval.spec.preprocessing import Preprocessing

@@ -15,10 +15,10 @@ from typing import Any, NoReturn
 import pytest
 import torch
 import yaml
+from retrieval.compress.loop.reporter import SilentReporter
 from safetensors.torch import load_file
 
 from retrieval.compress.recipe import Recipe
-from retrieval.compress.reporter import SilentReporter
 from retrieval.compress.runner import run_recipe
 from retrieval.spec.errors import TrainingError
 from tests.compress.small_runs import recipe, write_data, write_teacher

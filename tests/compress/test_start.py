@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
+from retrieval.compress.loop.optimiser import make_optimiser
+from retrieval.compress.loop.settings import Training
 
 import retrieval.models.open_clip
-from retrieval.compress.optimiser import make_optimiser
 from retrieval.compress.recipe import make_recipe
 from retrieval.compress.runner import run_recipe
 from retrieval.compress.start.frozen import freeze
 from retrieval.compress.start.settings import Start, Student
 from retrieval.compress.start.sources import Sources
 from retrieval.compress.student import make_student
-from retrieval.compress.training import Training
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.checkpoint import load_checkpoint, save_checkpoint
 from retrieval.models.dual_encoder import DualEncoder

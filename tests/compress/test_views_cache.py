@@ -18,10 +18,10 @@ from retrieval.compress.cache.corpus import Corpus
 from retrieval.compress.data.inputs import PhotoInputs
 from retrieval.compress.data.photos import PhotoViews
 from retrieval.compress.data.views import View, ViewRules, draw_view, show_view
-from retrieval.compress.reinforced import reinforce
-from retrieval.compress.reporter import SilentReporter
-from retrieval.compress.teacher import Teacher
-from retrieval.compress.training import Augmentation, Training
+from retrieval.compress.loop.reporter import SilentReporter
+from retrieval.compress.loop.settings import Augmentation, Training
+from retrieval.compress.teaching.reinforced import reinforce
+from retrieval.compress.teaching.teacher import Teacher
 from retrieval.corpora.pairs import CaptionedPhoto
 from retrieval.spec.errors import CacheError
 from retrieval.spec.preprocessing import Preprocessing

@@ -75,9 +75,9 @@ def main(
 
 def _teacher(recipe: Path) -> str:
     """Fingerprint of the teacher that a recipe names."""
+    from retrieval.compress.loop.reporter import SilentReporter
     from retrieval.compress.recipe import load_recipe
-    from retrieval.compress.reporter import SilentReporter
-    from retrieval.compress.teacher import Teacher
+    from retrieval.compress.teaching.teacher import Teacher
 
     source = load_recipe(recipe).teachers[0]
     return Teacher(source, Path(), SilentReporter()).fingerprint

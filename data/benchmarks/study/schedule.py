@@ -15,7 +15,7 @@ from study.results import finished
 from study.row import IMAGE_1, IMAGE_2, TEXT_1, TEXT_2, On
 from study.work import start_worker, train
 
-from retrieval.compress.reporter import SilentReporter
+from retrieval.compress.loop.reporter import SilentReporter
 
 _STAGE_SECONDS = {IMAGE_1: 95.0, TEXT_1: 50.0, IMAGE_2: 60.0, TEXT_2: 40.0}
 """Of one core, for the time that is left; nothing else depends on it."""
@@ -86,8 +86,8 @@ def build_caches(base: Base, jobs: Sequence[Job], out: Path) -> None:
     Raises:
         LeanclipError: Teacher or data are missing or damaged.
     """
-    from retrieval.compress.materials import Materials
-    from retrieval.compress.teacher import Teacher
+    from retrieval.compress.teaching.materials import Materials
+    from retrieval.compress.teaching.teacher import Teacher
 
     starting = [job for job in jobs if job.parent is None]
     if all(finished(job, out) for job in jobs) or not starting:

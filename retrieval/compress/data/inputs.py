@@ -18,7 +18,7 @@ from retrieval.compress.data.tokens import (
     used_tokens,
 )
 from retrieval.compress.distributed.gather import own_part
-from retrieval.compress.training import Training
+from retrieval.compress.loop.settings import Training
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.normalise import PixelNormaliser

@@ -18,7 +18,7 @@ from torch import Tensor
 from retrieval.compress.data.order import Batches, item_seed
 from retrieval.compress.data.store import PixelStore
 from retrieval.compress.data.views import View, ViewRules, draw_view, photo_size, show_view
-from retrieval.compress.training import Augmentation
+from retrieval.compress.loop.settings import Augmentation
 from retrieval.encode.batches import loaded_ahead
 from retrieval.spec.errors import PhotoError
 from retrieval.spec.preprocessing import Preprocessing

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from pydantic import Field
 
-from retrieval.compress.training import Augmentation, Fraction
+from retrieval.compress.loop.settings import Augmentation, Fraction
 from retrieval.spec.base import Spec
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.vision.decode import EXTENT, Box

@@ -9,8 +9,8 @@ from retrieval.compress.stages.settings import TrainingStage
 from retrieval.spec.errors import RecipeError
 
 if TYPE_CHECKING:
+    from retrieval.compress.loop.task import Task
     from retrieval.compress.recipe import Recipe
-    from retrieval.compress.task import Task
 
 
 def require_even_parts(recipe: "Recipe") -> None:

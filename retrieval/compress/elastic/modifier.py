@@ -16,7 +16,7 @@ from retrieval.compress.elastic.order import reorder, spread_order
 from retrieval.compress.elastic.settings import Elastic
 from retrieval.compress.elastic.tiers import Tier, steps_of, tier_at
 from retrieval.compress.importance.importance import Context
-from retrieval.compress.modifier import Modifier
+from retrieval.compress.loop.modifier import Modifier
 from retrieval.compress.prune.select import Keep, indices
 from retrieval.models.dual_encoder import parameter_count
 from retrieval.models.surgery.gates import Gates
@@ -26,7 +26,7 @@ from retrieval.spec.errors import RecipeError
 from retrieval.spec.tower import Tower
 
 if TYPE_CHECKING:
-    from retrieval.compress.task import Task
+    from retrieval.compress.loop.task import Task
 
 _WITHOUT_GRADIENTS = ("magnitude", "random", "ablation")
 _HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}

@@ -8,7 +8,7 @@ from retrieval.compress.elastic.nesting import NESTED, Nested
 from retrieval.compress.elastic.tiers import Tier, Tiers
 from retrieval.compress.importance.magnitude import Magnitude
 from retrieval.compress.importance.registry import AnyCriterion
-from retrieval.compress.training import Weight
+from retrieval.compress.loop.settings import Weight
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import RecipeError
 from retrieval.spec.tower import Tower

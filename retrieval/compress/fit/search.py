@@ -15,10 +15,10 @@ from retrieval.compress.fit.fitness import InheritedRecall
 from retrieval.compress.fit.predictor import Accuracy, Predictor, fit_predictor, judge_predictor
 from retrieval.compress.fit.settings import Search
 from retrieval.compress.fit.space import Space
+from retrieval.compress.loop.reporter import Reporter
 from retrieval.compress.prune.budget import readable
 from retrieval.compress.prune.meter import Meter
 from retrieval.compress.prune.select import Keep, indices
-from retrieval.compress.reporter import Reporter
 from retrieval.corpora.pairs import CaptionedPhoto
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.surgery.shrink import shrink

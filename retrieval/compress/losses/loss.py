@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import model_validator
 from torch import Tensor
 
+from retrieval.compress.loop.settings import Weight
 from retrieval.compress.losses.step import Step
-from retrieval.compress.training import Weight
 from retrieval.spec.base import Spec
 
 Need = Literal["teacher", "pairs", "frozen tower", "unrelated", "hidden states", "earlier self"]

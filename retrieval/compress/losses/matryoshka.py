@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from retrieval.compress.training import Weight
+from retrieval.compress.loop.settings import Weight
 from retrieval.spec.base import Spec
 from retrieval.spec.model import Width
 

@@ -6,10 +6,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from retrieval.compress.loop.settings import Weight
 from retrieval.compress.losses.contrastive import contrastive_distillation
 from retrieval.compress.losses.loss import Loss, Need
 from retrieval.compress.losses.step import Side, Step
-from retrieval.compress.training import Weight
 
 
 class SnapshotContrast(Loss):

@@ -5,11 +5,11 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import Tensor
 
+from retrieval.compress.loop.settings import Fraction
 from retrieval.compress.losses.divergence import both_ways
 from retrieval.compress.losses.loss import Loss, Need
 from retrieval.compress.losses.sides import mean_over_taught
 from retrieval.compress.losses.step import Step
-from retrieval.compress.training import Fraction
 
 
 class UnpairedDistillation(Loss):

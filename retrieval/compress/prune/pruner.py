@@ -9,7 +9,7 @@ from torch import Tensor
 
 from retrieval.compress.distributed.ranks import averaged, from_first
 from retrieval.compress.importance.importance import Context, Importance
-from retrieval.compress.modifier import Modifier
+from retrieval.compress.loop.modifier import Modifier
 from retrieval.compress.prune.budget import HOST, Budget
 from retrieval.compress.prune.masks import Masks
 from retrieval.compress.prune.meter import Meter, SteadyMeter, TorchMeter
@@ -25,7 +25,7 @@ from retrieval.spec.errors import RecipeError, SurgeryError
 from retrieval.spec.tower import Tower
 
 if TYPE_CHECKING:
-    from retrieval.compress.task import Task
+    from retrieval.compress.loop.task import Task
 
 _MODULE = "pruning"
 """Name of the masks in the task, and so in its saved state."""

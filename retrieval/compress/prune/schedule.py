@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from retrieval.compress.training import Fraction
+from retrieval.compress.loop.settings import Fraction
 from retrieval.spec.base import Spec
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.utils.hooks import RemovableHandle
 
-from retrieval.compress.modifier import Modifier
+from retrieval.compress.loop.modifier import Modifier
 from retrieval.compress.quantise.grids import dynamic_uint8, straight_through
 from retrieval.compress.quantise.settings import Quantise
 from retrieval.models.dual_encoder import DualEncoder

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from retrieval.compress.training import Fraction
+from retrieval.compress.loop.settings import Fraction
 from retrieval.spec.base import Spec
 from retrieval.spec.quantisation import Kind
 

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from retrieval.compress.data.inputs import Inputs
 from retrieval.compress.distributed.gather import gathered
 from retrieval.compress.distributed.ranks import own_noise
-from retrieval.compress.earlier import Snapshots
-from retrieval.compress.hidden import HiddenStates
+from retrieval.compress.loop.task import Task
 from retrieval.compress.losses.step import Side, Step
 from retrieval.compress.stages.lessons import Lesson
 from retrieval.compress.stages.settings import Distil
-from retrieval.compress.task import Task
+from retrieval.compress.teaching.earlier import Snapshots
+from retrieval.compress.teaching.hidden import HiddenStates
 from retrieval.models.dual_encoder import DualEncoder
 
 

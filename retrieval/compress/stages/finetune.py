@@ -15,13 +15,13 @@ from retrieval.compress.data.pairs import Batch, Pairs
 from retrieval.compress.data.tokens import hide_tokens, used_tokens
 from retrieval.compress.distributed.gather import gathered, own_part
 from retrieval.compress.distributed.ranks import from_first, own_noise
-from retrieval.compress.earlier import BestSelf, Snapshots
-from retrieval.compress.hidden import HiddenStates
+from retrieval.compress.loop.task import Task
 from retrieval.compress.losses.step import HardNegatives, Side, Step
-from retrieval.compress.mining import mine_hard_negatives
 from retrieval.compress.stages.lessons import PairLesson
 from retrieval.compress.stages.settings import Finetune
-from retrieval.compress.task import Task
+from retrieval.compress.teaching.earlier import BestSelf, Snapshots
+from retrieval.compress.teaching.hidden import HiddenStates
+from retrieval.compress.teaching.mining import mine_hard_negatives
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.tower import Tower

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from retrieval.compress.bridge import Bridge
 from retrieval.compress.losses.step import Side
-from retrieval.compress.targets import Targets
+from retrieval.compress.teaching.bridge import Bridge
+from retrieval.compress.teaching.targets import Targets
 
 
 @dataclass(frozen=True)

@@ -7,25 +7,25 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from retrieval.compress.bridge import Bridge
 from retrieval.compress.data.inputs import Inputs, PhotoInputs, SentenceInputs
 from retrieval.compress.data.pairs import Pairs
 from retrieval.compress.data.store import PixelStore
 from retrieval.compress.data.views import ViewRules
 from retrieval.compress.distributed.ranks import after_first, from_first
-from retrieval.compress.earlier import Snapshots
 from retrieval.compress.embed import embed_ids, embed_photos
-from retrieval.compress.hidden import HiddenStates
 from retrieval.compress.judge import Judge
-from retrieval.compress.materials import Materials, mirrors
-from retrieval.compress.reinforced import Reinforced, reinforce
-from retrieval.compress.reporter import Reporter
+from retrieval.compress.loop.reporter import Reporter
+from retrieval.compress.loop.task import Task
 from retrieval.compress.stages.distil import DistilTask
 from retrieval.compress.stages.finetune import Embedders, FinetuneTask
 from retrieval.compress.stages.lessons import Lesson, PairLesson
 from retrieval.compress.stages.settings import Distil, Finetune, TrainingStage
-from retrieval.compress.targets import Targets
-from retrieval.compress.task import Task
+from retrieval.compress.teaching.bridge import Bridge
+from retrieval.compress.teaching.earlier import Snapshots
+from retrieval.compress.teaching.hidden import HiddenStates
+from retrieval.compress.teaching.materials import Materials, mirrors
+from retrieval.compress.teaching.reinforced import Reinforced, reinforce
+from retrieval.compress.teaching.targets import Targets
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.errors import RecipeError

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from retrieval.compress.elastic.settings import Elastic
+from retrieval.compress.loop.settings import Training
 from retrieval.compress.losses.affinity import AffinityMimicking
 from retrieval.compress.losses.contrastive import ContrastiveDistillation
 from retrieval.compress.losses.pairs import PairContrastive
@@ -12,7 +13,6 @@ from retrieval.compress.losses.registry import Losses
 from retrieval.compress.losses.regression import EmbeddingRegression
 from retrieval.compress.prune.settings import Prune
 from retrieval.compress.quantise.settings import Quantise
-from retrieval.compress.training import Training
 from retrieval.spec.base import Spec
 from retrieval.spec.tower import Tower
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from retrieval.compress.training import Weight
+from retrieval.compress.loop.settings import Weight
 from retrieval.spec.base import Spec
 from retrieval.spec.model import ImageTowerSpec, TextTower, TimmTower, VitTower, Width
 from retrieval.spec.preprocessing import Preprocessing

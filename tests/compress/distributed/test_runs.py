@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from retrieval.compress.loop.reporter import SilentReporter
 from retrieval.compress.recipe import Recipe
-from retrieval.compress.reporter import SilentReporter
 from retrieval.compress.runner import run_recipe
 from tests.compress.distributed.processes import run_in_processes
 from tests.compress.small_runs import recipe, write_data, write_teacher

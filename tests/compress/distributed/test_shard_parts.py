@@ -9,11 +9,11 @@ import pytest
 import torch
 import webdataset
 from PIL import Image
+from retrieval.compress.loop.settings import Training
 
 from retrieval.compress.data.inputs import PhotoInputs
 from retrieval.compress.distributed import gather
 from retrieval.compress.runner import run_recipe
-from retrieval.compress.training import Training
 from retrieval.corpora.pairs import read_pairs
 from retrieval.corpora.photos import find_photos
 from retrieval.models.checkpoint import load_checkpoint

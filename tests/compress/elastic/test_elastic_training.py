@@ -13,8 +13,8 @@ from retrieval.compress.elastic.modifier import ElasticModifier
 from retrieval.compress.elastic.nesting import keep_of, nested_groups, read_nesting
 from retrieval.compress.elastic.settings import Elastic
 from retrieval.compress.elastic.tiers import Tier
+from retrieval.compress.loop.reporter import SilentReporter
 from retrieval.compress.prune.select import indices
-from retrieval.compress.reporter import SilentReporter
 from retrieval.compress.runner import run_recipe
 from retrieval.models.checkpoint import load_checkpoint
 from retrieval.models.surgery.shrink import shrink

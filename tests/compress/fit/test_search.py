@@ -11,8 +11,8 @@ from retrieval.compress.fit.findings import Findings
 from retrieval.compress.fit.search import TowerSearch
 from retrieval.compress.fit.settings import Search
 from retrieval.compress.fit.space import Space
+from retrieval.compress.loop.reporter import SilentReporter
 from retrieval.compress.prune.select import Keep
-from retrieval.compress.reporter import SilentReporter
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.errors import RecipeError

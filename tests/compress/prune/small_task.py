@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from retrieval.compress.modifier import Modifier
-from retrieval.compress.task import Task
-from retrieval.compress.training import Training
+from retrieval.compress.loop.modifier import Modifier
+from retrieval.compress.loop.settings import Training
+from retrieval.compress.loop.task import Task
 from retrieval.models.dual_encoder import DualEncoder
 from tests.tiny import CONTEXT, SIZE
 

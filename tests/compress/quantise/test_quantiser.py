@@ -6,11 +6,11 @@ import torch
 from pydantic import ValidationError
 from torch.nn.utils import parametrize
 
-from retrieval.compress.optimiser import make_optimiser
+from retrieval.compress.loop.optimiser import make_optimiser
+from retrieval.compress.loop.settings import Training
 from retrieval.compress.quantise.grids import dynamic_uint8, on_grid
 from retrieval.compress.quantise.quantiser import Quantiser
 from retrieval.compress.quantise.settings import Quantise
-from retrieval.compress.training import Training
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.strided import quicken_strided
 from retrieval.spec.errors import RecipeError

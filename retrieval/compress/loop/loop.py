@@ -9,19 +9,19 @@ from typing import Any, Literal, NoReturn
 
 import torch
 
-from retrieval.compress.average import WeightAverage
-from retrieval.compress.best import Best
 from retrieval.compress.distributed.group import make_fabric
 from retrieval.compress.distributed.ranks import any_of, from_first, mean, rank
 from retrieval.compress.distributed.requirements import require_fixed_norms
-from retrieval.compress.divergence import DivergenceWatch
-from retrieval.compress.interrupt import interrupt_after_step
-from retrieval.compress.modifier import Modifier
-from retrieval.compress.optimiser import make_optimiser, set_learning_rate
-from retrieval.compress.reporter import Reporter
-from retrieval.compress.state_file import STATE, read_state, write_state
-from retrieval.compress.task import Task
-from retrieval.compress.training_log import LOG, TrainingLog
+from retrieval.compress.loop.average import WeightAverage
+from retrieval.compress.loop.best import Best
+from retrieval.compress.loop.divergence import DivergenceWatch
+from retrieval.compress.loop.interrupt import interrupt_after_step
+from retrieval.compress.loop.log import LOG, TrainingLog
+from retrieval.compress.loop.modifier import Modifier
+from retrieval.compress.loop.optimiser import make_optimiser, set_learning_rate
+from retrieval.compress.loop.reporter import Reporter
+from retrieval.compress.loop.state import STATE, read_state, write_state
+from retrieval.compress.loop.task import Task
 from retrieval.spec.errors import RecipeError, TrainingError
 
 Phase = Literal["made", "started", "trained", "finished"]

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from retrieval.compress.average import WeightAverage
-from retrieval.compress.bridge import Bridge
-from retrieval.compress.optimiser import make_optimiser, set_learning_rate
-from retrieval.compress.training import Training
+from retrieval.compress.loop.average import WeightAverage
+from retrieval.compress.loop.optimiser import make_optimiser, set_learning_rate
+from retrieval.compress.loop.settings import Training
+from retrieval.compress.teaching.bridge import Bridge
 from retrieval.spec.errors import RecipeError
 
 

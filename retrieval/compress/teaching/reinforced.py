@@ -11,7 +11,7 @@ from torch import Tensor
 from retrieval.compress.cache.cache import TeacherCache
 from retrieval.compress.data.photos import StoredViews
 from retrieval.compress.data.views import ViewRules
-from retrieval.compress.teacher import Teacher
+from retrieval.compress.teaching.teacher import Teacher
 from retrieval.spec.errors import CacheError
 
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from retrieval.compress.training import Training
+from retrieval.compress.loop.settings import Training
 from retrieval.spec.errors import RecipeError
 
 _MODEL = "model."

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from retrieval.compress.reflections import Reflections
+from retrieval.compress.teaching.reflections import Reflections
 from retrieval.spec.errors import RecipeError, TrainingError
 from retrieval.spec.files import replacing
 

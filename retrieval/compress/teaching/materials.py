@@ -8,7 +8,7 @@ from torch import Tensor
 
 from retrieval.compress.data.views import may_mirror
 from retrieval.compress.recipe import Data
-from retrieval.compress.teacher import Captioned, Teacher, read_captioned
+from retrieval.compress.teaching.teacher import Captioned, Teacher, read_captioned
 from retrieval.spec.errors import RecipeError
 
 

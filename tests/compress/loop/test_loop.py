@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from retrieval.compress.loop import Loop
-from retrieval.compress.modifier import Modifier
-from retrieval.compress.reporter import SilentReporter
-from retrieval.compress.state_file import STATE
-from retrieval.compress.task import Task
-from retrieval.compress.training import Training
+from retrieval.compress.loop.loop import Loop
+from retrieval.compress.loop.modifier import Modifier
+from retrieval.compress.loop.reporter import SilentReporter
+from retrieval.compress.loop.settings import Training
+from retrieval.compress.loop.state import STATE
+from retrieval.compress.loop.task import Task
 from retrieval.models.transformer import set_dropout
 from retrieval.spec.errors import RecipeError, TrainingError
 

@@ -4,8 +4,8 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from retrieval.compress.modifier import Modifier
-from retrieval.compress.task import Task
+from retrieval.compress.loop.modifier import Modifier
+from retrieval.compress.loop.task import Task
 
 
 class Best:

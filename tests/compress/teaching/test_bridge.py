@@ -4,10 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from retrieval.compress.bridge import Bridge
-from retrieval.compress.optimiser import make_optimiser, set_learning_rate
-from retrieval.compress.reflections import Reflections
-from retrieval.compress.training import Training
+from retrieval.compress.loop.optimiser import make_optimiser, set_learning_rate
+from retrieval.compress.loop.settings import Training
+from retrieval.compress.teaching.bridge import Bridge
+from retrieval.compress.teaching.reflections import Reflections
 from retrieval.spec.errors import RecipeError, TrainingError
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from retrieval.compress.mining import mine_hard_negatives
+from retrieval.compress.teaching.mining import mine_hard_negatives
 
 
 def rows(count: int, dim: int = 8, seed: int = 0) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from lightning_fabric.utilities import move_data_to_device
 from torch import Tensor, nn
 
 from retrieval.compress.distributed.ranks import average
-from retrieval.compress.training import Training
+from retrieval.compress.loop.settings import Training
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.transformer import set_dropout
 from retrieval.spec.tower import Tower

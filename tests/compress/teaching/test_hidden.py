@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from retrieval.compress.hidden import HiddenStates, matched_layers
 from retrieval.compress.losses.hidden import HiddenRegression
+from retrieval.compress.teaching.hidden import HiddenStates, matched_layers
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.errors import RecipeError
 from tests.tiny import TEXT, tiny_model

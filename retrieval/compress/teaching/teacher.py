@@ -16,8 +16,8 @@ from retrieval.compress.cache.cache import TeacherCache
 from retrieval.compress.cache.corpus import Corpus
 from retrieval.compress.data.views import ViewRules
 from retrieval.compress.distributed.ranks import from_first
+from retrieval.compress.loop.reporter import Reporter
 from retrieval.compress.recipe import OPEN_CLIP
-from retrieval.compress.reporter import Reporter
 from retrieval.corpora.pairs import flatten_captions, read_pairs
 from retrieval.encode.load import open_encoder
 from retrieval.encode.protocol import Encoder

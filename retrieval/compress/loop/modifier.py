@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from retrieval.compress.task import Task
+    from retrieval.compress.loop.task import Task
 
 
 class Modifier:

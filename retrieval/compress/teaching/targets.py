@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from retrieval.compress.bridge import Bridge
 from retrieval.compress.losses.step import Taught
+from retrieval.compress.teaching.bridge import Bridge
 
 
 class Targets(nn.Module):

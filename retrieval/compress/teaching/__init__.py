@@ -1,0 +1,1 @@
+"""What a student learns from: teachers, their caches, and the student's own earlier states."""
