@@ -15,9 +15,9 @@ from typing import Any, NoReturn
 import pytest
 import torch
 import yaml
-from retrieval.compress.loop.reporter import SilentReporter
 from safetensors.torch import load_file
 
+from retrieval.compress.loop.reporter import SilentReporter
 from retrieval.compress.recipe import Recipe
 from retrieval.compress.runner import run_recipe
 from retrieval.spec.errors import TrainingError

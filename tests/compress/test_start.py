@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from retrieval.compress.loop.optimiser import make_optimiser
-from retrieval.compress.loop.settings import Training
 
 import retrieval.models.open_clip
+from retrieval.compress.loop.optimiser import make_optimiser
+from retrieval.compress.loop.settings import Training
 from retrieval.compress.recipe import make_recipe
 from retrieval.compress.runner import run_recipe
 from retrieval.compress.start.frozen import freeze

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from retrieval.compress.loop.settings import Augmentation
 
 from retrieval.compress.data import store as store_module
 from retrieval.compress.data.photos import PhotoViews
 from retrieval.compress.data.store import PixelStore
+from retrieval.compress.loop.settings import Augmentation
 from retrieval.spec.errors import PhotoError
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.vision.decode import EXTENT, open_photo

@@ -3,13 +3,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from retrieval.compress.loop.settings import Training
 from torch import nn
 
 from retrieval.compress.distributed import gather, group, requirements
 from retrieval.compress.distributed.gather import own_part
 from retrieval.compress.distributed.group import process_group
 from retrieval.compress.distributed.requirements import require_even_parts, require_fixed_norms
+from retrieval.compress.loop.settings import Training
 from retrieval.spec.errors import RecipeError, TrainingError
 from tests.compress.small_runs import recipe, write_data
 

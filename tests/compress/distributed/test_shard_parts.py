@@ -9,10 +9,10 @@ import pytest
 import torch
 import webdataset
 from PIL import Image
-from retrieval.compress.loop.settings import Training
 
 from retrieval.compress.data.inputs import PhotoInputs
 from retrieval.compress.distributed import gather
+from retrieval.compress.loop.settings import Training
 from retrieval.compress.runner import run_recipe
 from retrieval.corpora.pairs import read_pairs
 from retrieval.corpora.photos import find_photos
