@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from retrieval.compress.cache.plan import PhotoKey
 from retrieval.compress.data.inputs import channels_last
 from retrieval.compress.data.photos import WholePhotos
 from retrieval.compress.data.tokens import Ids, trimmed
@@ -91,5 +92,5 @@ def _key(tower: nn.Module, spec: Preprocessing, photos: Sequence[Path]) -> str:
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     for photo in photos:
-        digest.update(f"{photo}\n".encode())
+        digest.update(f"{PhotoKey.of(photo)}\n".encode())
     return digest.hexdigest()

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.cli.app import main
 from tests.fakes import save_colour
 from tests.fixtures.tiny_bundle import write_tiny_bundle
 
@@ -28,20 +27,6 @@ def pairs(tmp_path):
     path = tmp_path / "pairs.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
-
-
-@pytest.fixture
-def leanclip(monkeypatch, capsys):
-    """Run the command in this process: (exit status, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["leanclip", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        output = capsys.readouterr()
-        return left.value.code or 0, output.out, output.err
-
-    return run
 
 
 def test_json_is_all_that_standard_output_holds(bundle, pairs):

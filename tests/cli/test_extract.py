@@ -1,10 +1,8 @@
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from retrieval.cli.app import main
 from retrieval.models.checkpoint import load_checkpoint, save_checkpoint
 from tests.fakes import save_colour
 from tests.tiny import tiny_model, tiny_tokenizer
@@ -23,20 +21,6 @@ ELASTIC = {
         {"width": 0.5, "depth": 1.0, "dev": DEV},
     ],
 }
-
-
-@pytest.fixture
-def leanclip(monkeypatch, capsys):
-    """Run the command in this process: (exit status, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["leanclip", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        output = capsys.readouterr()
-        return left.value.code or 0, output.out, output.err
-
-    return run
 
 
 @pytest.fixture

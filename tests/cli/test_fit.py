@@ -1,11 +1,9 @@
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from retrieval.cli.app import main
 from retrieval.compress.recipe import load_recipe
 from retrieval.compress.scenes import write_scenes
 from retrieval.models.checkpoint import load_checkpoint, save_checkpoint
@@ -14,20 +12,6 @@ from tests.tiny import tiny_model, tiny_tokenizer
 BLOCKS = {"width": 32, "head_dim": 8, "layers": 2, "heads": 4, "neurons": 64}
 VIT = {"kind": "vit", "patch": 16, "blocks": BLOCKS}
 QUICK = ("--target", "torch", "--measure", 8, "--population", 2, "--generations", 1, "--photos", 8)
-
-
-@pytest.fixture
-def leanclip(monkeypatch, capsys):
-    """Run the command in this process: (exit status, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["leanclip", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        output = capsys.readouterr()
-        return left.value.code or 0, output.out, output.err
-
-    return run
 
 
 @pytest.fixture

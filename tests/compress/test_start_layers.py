@@ -10,9 +10,7 @@ from retrieval.compress.recipe import Data
 from retrieval.compress.start.factors import copy_linear
 from retrieval.compress.start.inherit import inherit_image, inherit_text
 from retrieval.compress.start.narrow import picked_layers
-from retrieval.compress.start.scores import (
-    Samples,
-)
+from retrieval.compress.start.scores import Samples
 from retrieval.compress.start.tokens import translated_rows
 from retrieval.language.cutting import cut_vocabulary
 from retrieval.language.tokenizer import Tokenizer
@@ -27,21 +25,9 @@ from tests.compress.starts import (
     Blocks,
     ids,
     inherited,
-    make_samples,
-    make_source,
     student,
 )
 from tests.tiny import SIZE, tiny_checkpoint, tiny_model, tiny_tokenizer
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    return make_source(tmp_path_factory.mktemp("source") / "checkpoint")
-
-
-@pytest.fixture
-def samples(tmp_path: Path) -> Samples:
-    return make_samples(tmp_path)
 
 
 @pytest.mark.parametrize("width", ["importance", "leading", "random"])

@@ -25,21 +25,9 @@ from tests.compress.starts import (
     WHOLE,
     ids,
     inherited,
-    make_samples,
-    make_source,
     student,
 )
 from tests.tiny import tiny_tokenizer
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    return make_source(tmp_path_factory.mktemp("source") / "checkpoint")
-
-
-@pytest.fixture
-def samples(tmp_path: Path) -> Samples:
-    return make_samples(tmp_path)
 
 
 def test_magnitude_keeps_the_largest_neurons(source: Checkpoint, samples: Samples) -> None:

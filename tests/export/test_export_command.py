@@ -1,23 +1,6 @@
-import sys
-
 import pytest
 
-from retrieval.cli.app import main
 from retrieval.spec.bundle import read_bundle
-
-
-@pytest.fixture
-def leanclip(monkeypatch, capsys):
-    """Run the command in this process: (exit status, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["leanclip", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        output = capsys.readouterr()
-        return left.value.code or 0, output.out, output.err
-
-    return run
 
 
 @pytest.fixture
