@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import BundleError
-from retrieval.spec.files import sha256_file
+from retrieval.spec.files import sha256_path
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.spec.text import TextSpec
 from retrieval.spec.tower import Tower
@@ -20,6 +20,23 @@ Format = Literal["onnx", "coreml", "litert", "executorch"]
 Precision = Literal["fp32", "fp16", "int8", "int8-static", "mixed", "int4", "pal8", "pal6", "pal4"]
 
 
+class Interface(Spec):
+    """How a host calls a tower file."""
+
+    input: str
+    """Name of the only input."""
+    output: str
+    """Name of the only output: embeddings of length one, float32 ``(batch, dim)``."""
+    type: Literal["uint8", "float32", "int32", "image"]
+    """Of the input: pixels 0 to 255, token ids, or an image object (Core ML)."""
+    layout: Literal["NCHW", "NHWC"] | None = None
+    """Order of an image tower's input dimensions; None for token ids and image objects."""
+    batch: Annotated[int, Field(ge=1)] | None = None
+    """Rows of one call; None: any number."""
+    requires: str | None = None
+    """The least system that runs it, such as ``iOS 17``."""
+
+
 class TowerFile(Spec):
     """One tower in one format and precision."""
 
@@ -27,9 +44,14 @@ class TowerFile(Spec):
     format: Format
     precision: Precision
     file: str
-    """Path relative to the bundle."""
+    """Path relative to the bundle; a folder where the format is one (``.mlpackage``)."""
     sha256: str
+    """Of the file, or of all files of the folder, see `retrieval.spec.files.sha256_path`."""
     bytes: Annotated[int, Field(ge=1)]
+    interface: Interface | None = None
+    """None in bundles of ONNX files that were written before it was recorded."""
+    recommended: bool = False
+    """Whether it is the smallest file of its format within the recall tolerance."""
 
 
 class Bundle(Spec):
@@ -51,16 +73,21 @@ class Bundle(Spec):
     recipe_sha256: str | None = None
     provenance: dict[str, Any] = {}
 
-    def file(self, tower: Tower, format: Format) -> TowerFile:
-        """The smallest file of one tower in one format.
+    def file(self, tower: Tower, format: Format, precision: Precision | None = None) -> TowerFile:
+        """One tower's file in one format: of a precision, or the recommended, or the smallest.
 
         Raises:
             BundleError: The bundle has no such file.
         """
-        found = [f for f in self.files if f.tower == tower and f.format == format]
+        found = [
+            file
+            for file in self.files
+            if (file.tower, file.format) == (tower, format) and precision in (None, file.precision)
+        ]
         if not found:
-            raise BundleError(f"bundle {self.name} has no {format} file of its {tower} tower")
-        return min(found, key=lambda f: f.bytes)
+            kind = f"{precision} {format}" if precision else format
+            raise BundleError(f"bundle {self.name} has no {kind} file of its {tower} tower")
+        return min(found, key=lambda file: (not file.recommended, file.bytes))
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -106,9 +133,9 @@ def _checked(folder: Path, name: str, sha256: str) -> Path:
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise BundleError(f"{folder / MANIFEST} names {name}, which lies outside the bundle")
-    if not path.is_file():
+    if not path.exists():
         raise BundleError(f"{path} is missing; export or download the bundle again")
-    if sha256_file(path) != sha256:
+    if sha256_path(path) != sha256:
         raise BundleError(
             f"{path} is damaged: its SHA-256 is not the one in {MANIFEST}; "
             "export or download the bundle again"
