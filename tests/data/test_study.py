@@ -8,7 +8,7 @@ import pytest
 import torch
 from study import results
 from study.plan import Base, Job, chosen, continuing_recipe, fresh_recipe, merged, plan
-from study.results import COLUMNS, finished, update_tables
+from study.results import COLUMNS, MEASURED, finished, remaining, update_tables
 from study.row import IMAGE_1, STAGES, TEXT_1, TEXT_2, On, Row
 from study.rows import ROWS, baseline_of
 from study.schedule import run_jobs
@@ -161,15 +161,31 @@ def test_parents_run_first_and_nothing_twice(base: Base, tmp_path: Path) -> None
     assert run_jobs(base, jobs, tmp_path, 1, work=work, pool=AtOnce()) == {}
     assert work.done.index("apple") < work.done.index("pear") < work.done.index("plum")
     assert sorted(work.done) == ["apple", "hazel", "pear", "plum"]
-    again = Work()
-    run_jobs(base, jobs, tmp_path, 1, work=again, pool=AtOnce())
-    assert again.done == []
+    assert names(remaining(jobs, tmp_path, tmp_path / "none")) == []
     changed = Row("fruit", "pear", (On(TEXT_2, {"training": {"epochs": 9}}),), parent="fruit/apple")
-    run_jobs(
-        base, plan((OTHER, ALONE, changed, GRANDCHILD), base), tmp_path, 1,
-        work=again, pool=AtOnce(),
-    )  # fmt: skip
-    assert again.done == ["pear", "plum"]
+    jobs = plan((OTHER, ALONE, changed, GRANDCHILD), base)
+    assert names(remaining(jobs, tmp_path, tmp_path / "none")) == ["pear", "plum"]
+
+
+def test_measured_rows_of_the_tables_run_again_only_for_what_goes_on_from_them(
+    base: Base, tmp_path: Path
+) -> None:
+    jobs = plan((OTHER, ALONE, CHILD, GRANDCHILD), base)
+    figures, there, here = tmp_path / "study", tmp_path / "there", tmp_path / "here"
+    run_jobs(base, jobs, there, 1, work=Work(), pool=AtOnce())
+    update_tables(jobs, there, figures)
+    assert names(remaining(jobs, here, figures)) == names(jobs), "nothing is measured yet"
+    for job in jobs[:3]:
+        (job.folder(there) / MEASURED).write_text(json.dumps({"bytes": 9}))
+    update_tables(jobs, there, figures)
+    assert names(remaining(jobs, here, figures)) == ["apple", "pear", "plum"]
+    assert names(remaining(jobs[:3], here, figures)) == []
+    run_jobs(base, jobs[1:3], here, 1, work=Work(), pool=AtOnce())
+    assert names(remaining(jobs, here, figures)) == ["plum"]
+
+
+def names(jobs: list[Job]) -> list[str]:
+    return [job.row.name for job in jobs]
 
 
 def test_a_failed_row_stops_its_descendants_alone(base: Base, tmp_path: Path) -> None:
@@ -181,9 +197,7 @@ def test_a_failed_row_stops_its_descendants_alone(base: Base, tmp_path: Path) ->
         "fruit/plum": "it goes on from fruit/pear, which failed",
     }
     assert sorted(work.done) == ["apple", "hazel"]
-    mended = Work()
-    assert run_jobs(base, jobs, tmp_path, 2, work=mended, pool=AtOnce()) == {}
-    assert mended.done == ["pear", "plum"]
+    assert names(remaining(jobs, tmp_path, tmp_path / "none")) == ["pear", "plum"]
 
 
 def test_an_interrupt_ends_the_study_and_keeps_what_is_done(base: Base, tmp_path: Path) -> None:

@@ -31,6 +31,30 @@ def finished(job: Job, out: Path) -> bool:
     return result is not None and result.get("sha256") == job.sha256
 
 
+def remaining(jobs: Sequence[Job], out: Path, figures: Path) -> list[Job]:
+    """Jobs that are still to run, in their order.
+
+    A row whose figures are in the committed tables, measured and of this very recipe, is not
+    run again, even where its run was deleted; unless one that goes on from it is.
+
+    Args:
+        jobs: Parents before children.
+        out: Folder of the study.
+        figures: Path of the tables without ending.
+    """
+    known = {row["sha256"] for row in read_csv(figures) if row["bytes"]}
+    needed: set[tuple[str, str, int]] = set()
+    for job in reversed(jobs):
+        wanted = job.key in needed or (job.row.reported and job.sha256 not in known)
+        if not wanted or finished(job, out):
+            needed.discard(job.key)
+            continue
+        needed.add(job.key)
+        if job.parent is not None:
+            needed.add(job.parent.key)
+    return [job for job in jobs if job.key in needed]
+
+
 def read_result(job: Job, out: Path, name: str = RESULT) -> dict[str, Any] | None:
     """A JSON file of a row's folder; None if there is none or it is not whole."""
     try:

@@ -6,9 +6,10 @@
     python data/benchmarks/study/run.py --measure        # bytes and milliseconds of what is done
     python data/benchmarks/study/run.py --plots          # plots and table from the CSV alone
 
-Rows that are done are not run again; a row that fails is named at the end and stops only
-those that go on from it. Ctrl-C keeps what is done, and rows resume at their last step. The
-result is ``data/benchmarks/study.csv``, ``.json``, ``.md`` and ``study-*.svg``.
+Rows that are done, here or in the committed tables, are not run again; a row that fails is
+named at the end and stops only those that go on from it. Ctrl-C keeps what is done, and rows
+resume at their last step. The result is ``data/benchmarks/study.csv``, ``.json``, ``.md`` and
+``study-*.svg``.
 """
 
 import sys
@@ -24,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from figures import HERE, REPOSITORY  # noqa: E402
 from study.plan import Base, Job, chosen, plan  # noqa: E402
-from study.results import finished, update_tables  # noqa: E402
+from study.results import finished, remaining, update_tables  # noqa: E402
 from study.rows import ROWS  # noqa: E402
 from study.schedule import build_caches, expected_seconds, run_jobs  # noqa: E402
 
@@ -54,14 +55,15 @@ def main(
     everything = plan(ROWS, base)
     wanted = chosen(everything, only or ())
     if list_rows:
-        _list(wanted, out, jobs)
+        _list(wanted, remaining(wanted, out, figures), jobs)
         return
     save = partial(update_tables, everything, out, figures)
     failed: dict[str, str] = {}
     if not measure:
+        waiting = remaining(wanted, out, figures)
         _share_caches(out)
-        build_caches(base, wanted, out)
-        failed = run_jobs(base, wanted, out, jobs, done=save)
+        build_caches(base, waiting, out)
+        failed = run_jobs(base, waiting, out, jobs, done=save)
     from study.measure import measure_all
 
     failed |= measure_all([job for job in wanted if finished(job, out)], out)
@@ -91,7 +93,8 @@ def _share_caches(out: Path) -> None:
         mine.symlink_to(shared.resolve(), target_is_directory=True)
 
 
-def _list(wanted: Sequence[Job], out: Path, jobs: int) -> None:
+def _list(wanted: Sequence[Job], waiting: Sequence[Job], jobs: int) -> None:
+    left = {job.key for job in waiting}
     by_group: dict[str, list[Job]] = defaultdict(list)
     for job in wanted:
         by_group[job.row.group].append(job)
@@ -99,9 +102,9 @@ def _list(wanted: Sequence[Job], out: Path, jobs: int) -> None:
         seconds = sum(expected_seconds(job) for job in members)
         typer.echo(f"{group}: {len(members)} runs, about {seconds / 60:.0f} minutes of one core")
         for job in members:
-            mark = "done" if finished(job, out) else ""
+            mark = "" if job.key in left else "done"
             typer.echo(f"  {mark:5}{job.title}  ({expected_seconds(job):.0f} s)")
-    missing = sum(expected_seconds(job) for job in wanted if not finished(job, out))
+    missing = sum(map(expected_seconds, waiting))
     typer.echo(f"{len(wanted)} runs; about {missing / jobs / 60:.0f} minutes are left")
 
 

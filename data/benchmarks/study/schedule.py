@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from study.plan import Base, Job, ancestors, fresh_recipe
-from study.results import finished
 from study.row import IMAGE_1, IMAGE_2, TEXT_1, TEXT_2, On
 from study.work import start_worker, train
 
@@ -32,7 +31,7 @@ def expected_seconds(job: Job) -> float:
 
 def run_jobs(
     base: Base,
-    jobs: Sequence[Job],
+    waiting: Sequence[Job],
     out: Path,
     parallel: int,
     *,
@@ -40,11 +39,11 @@ def run_jobs(
     work: Train = train,
     pool: Executor | None = None,
 ) -> dict[str, str]:
-    """Run what is not finished; those with the most descendants first.
+    """Run rows; those with the most descendants first.
 
     Args:
         base: The common recipe.
-        jobs: Parents included.
+        waiting: From `study.results.remaining`.
         out: Folder of the study.
         parallel: Processes.
         done: Called after each row.
@@ -57,7 +56,6 @@ def run_jobs(
     Raises:
         KeyboardInterrupt: After Ctrl-C, once running rows have saved their state.
     """
-    waiting = [job for job in jobs if not finished(job, out)]
     if not waiting:
         return {}
     weight = {job.key: expected_seconds(job) for job in waiting}
@@ -65,22 +63,22 @@ def run_jobs(
         for one in ancestors(job):
             if one.key in weight:
                 weight[one.key] += expected_seconds(job)
-    waiting.sort(key=lambda job: -weight[job.key])
+    ordered = sorted(waiting, key=lambda job: -weight[job.key])
     pool = pool or ProcessPoolExecutor(
         parallel, mp_context=multiprocessing.get_context("spawn"), initializer=start_worker
     )
     try:
-        return _run(pool, base, waiting, out, parallel, done, work)
+        return _run(pool, base, ordered, out, parallel, done, work)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def build_caches(base: Base, jobs: Sequence[Job], out: Path) -> None:
+def build_caches(base: Base, waiting: Sequence[Job], out: Path) -> None:
     """Build the teacher's caches, which two processes must not do at once.
 
     Args:
         base: The common recipe.
-        jobs: If all are finished, nothing is built.
+        waiting: If nothing is waiting, nothing is built.
         out: Folder of the study.
 
     Raises:
@@ -89,10 +87,12 @@ def build_caches(base: Base, jobs: Sequence[Job], out: Path) -> None:
     from retrieval.compress.teaching.materials import Materials
     from retrieval.compress.teaching.teacher import Teacher
 
-    starting = [job for job in jobs if job.parent is None]
-    if all(finished(job, out) for job in jobs) or not starting:
+    if not waiting:
         return
-    recipe = fresh_recipe(base, starting[0])
+    first = waiting[0]
+    while first.parent is not None:
+        first = first.parent
+    recipe = fresh_recipe(base, first)
     for source in recipe.teachers:
         teacher = Teacher(source, out / "teacher-cache", SilentReporter())
         materials = Materials(recipe.data, teacher)
