@@ -54,6 +54,10 @@ class ExportError(LeanclipError):
     """A model cannot be converted, or a converted file does not match its source."""
 
 
+class ProbeError(LeanclipError):
+    """A device cannot be probed, or a probe cannot be read."""
+
+
 class QueryError(LeanclipError):
     """A search query is empty or cannot be understood."""
 

@@ -1,0 +1,1 @@
+"""Latency of a bundle's files on real devices, in one form for all of them."""
