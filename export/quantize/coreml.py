@@ -1,0 +1,105 @@
+"""The precisions of a Core ML tower.
+
+``fp32``, ``fp16``
+    Weights as the graph computes with them.
+``int8``
+    Weights as 8-bit integers with one scale for each output channel, or each row of a token
+    embedding.
+``pal8``, ``pal6``, ``pal4``
+    Weights as 8, 6 or 4-bit places in a table of each tensor's own, found by k-means
+    (needs scikit-learn).
+
+Only what multiplies or looks up is compressed: convolutions, linear maps, matrix products,
+token embeddings. Masks, positions, norms and biases, and weights too small to gain by it,
+stay as they are. Core ML expands the rest when it loads the file.
+"""
+
+import importlib.util
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from retrieval.spec.errors import ExportError
+
+SMALLEST = 512
+"""Tensors of no more elements stay float: a table of 256 entries would outweigh the gain."""
+
+_MULTIPLIED = {"conv": "weight", "linear": "weight", "gather": "x", "matmul": "y"}
+_PALETTE_BITS = {"pal8": 8, "pal6": 6, "pal4": 4}
+
+
+def missing_package(precision: str) -> str | None:
+    """The package that a precision needs and that is not installed."""
+    if precision in _PALETTE_BITS and importlib.util.find_spec("sklearn") is None:
+        return "scikit-learn"
+    return None
+
+
+def compress(model: Any, precision: str) -> Any:
+    """A copy of an ML program with compressed weights; the same one for float precisions.
+
+    Args:
+        model: A ``coremltools.models.MLModel`` with float weights; not changed.
+        precision: What the module's description says of each.
+
+    Raises:
+        ExportError: A weight is not a finite number in the type that it is stored in.
+    """
+    import coremltools.optimize.coreml as optimise
+
+    constants = _constants(model)
+    _check_finite(constants)
+    if precision in ("fp32", "fp16"):
+        return model
+    chosen = {constant.name for constant in constants if _is_multiplied(constant.outputs[0])}
+    if precision == "int8":
+        config: Any = optimise.OpLinearQuantizerConfig(
+            mode="linear_symmetric",
+            dtype="int8",
+            granularity="per_channel",
+            weight_threshold=SMALLEST,
+        )
+        apply = optimise.linear_quantize_weights
+    else:
+        config = optimise.OpPalettizerConfig(
+            mode="kmeans", nbits=_PALETTE_BITS[precision], weight_threshold=SMALLEST
+        )
+        apply = optimise.palettize_weights
+    wanted = dict.fromkeys(chosen, config)
+    return apply(model, optimise.OptimizationConfig(op_name_configs=wanted))
+
+
+def _constants(model: Any) -> list[Any]:
+    """Operations of an ML program that hold a float tensor.
+
+    The public ``get_weights_metadata`` fails on programs that join constants.
+    """
+    main = model._mil_program.functions["main"]
+    return [
+        operation
+        for operation in main.operations
+        if operation.op_type == "const" and _is_float_tensor(operation.outputs[0].val)
+    ]
+
+
+def _is_float_tensor(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim > 0
+
+
+def _check_finite(constants: Iterable[Any]) -> None:
+    for constant in constants:
+        value = constant.outputs[0].val
+        if not np.isfinite(value).all():
+            raise ExportError(
+                f"the weight {constant.name} has numbers that {value.dtype} does not hold; "
+                "ask for fp32"
+            )
+
+
+def _is_multiplied(constant: Any) -> bool:
+    """Whether every operation that reads a constant multiplies with it or looks up in it."""
+    return all(
+        reader.inputs.get(_MULTIPLIED.get(reader.op_type, "")) is constant
+        for reader in constant.child_ops
+    )
