@@ -1,24 +1,19 @@
-"""One tower to one ONNX file, with what the conversion cost."""
+"""One tower to one ONNX file in memory, with what the conversion cost."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
-from export.quantize.onnx import OnnxPrecision, quantise
-from export.quantize.trained import TrainedWeight, find_trained, precision_of
+from export.quantize.onnx import OnnxPrecision
 from export.targets.graphs import Graph, image_graph, text_graph
-from export.targets.onnx import serialise, trace
-from export.verify.parity import agreement, check_exact, reference, run_batch, run_rows
+from export.targets.onnx.traced import OnnxTraced
+from export.verify.parity import agreement, reference, run_rows
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.bundle import Precision
 from retrieval.spec.tower import Tower
-
-INT8_CONVOLUTIONS = 0.999
-"""Below this cosine to fp32, ``int8`` keeps a tower's convolution weights in float16."""
 
 
 @dataclass(frozen=True)
@@ -58,45 +53,10 @@ def convert_tower(
             weight is not on the grid that the configuration promises.
     """
     graph: Graph = image_graph(model) if tower == "image" else text_graph(model)
-    traced = trace(graph, inputs, metadata=metadata)
-    expected = reference(graph, inputs)
-    data = serialise(traced)
-    exact = check_exact(
-        f"the {tower} tower in ONNX",
-        agreement(expected, run_rows(data, inputs)),
-        agreement(expected, run_batch(data, inputs)),
-    )
-    report: dict[str, Any] = {"fp32": exact._asdict()}
-    trained = find_trained(traced, model, tower) if precision in ("int8", "trained") else {}
-    called, stored = _named(precision, trained)
-    if stored == "fp32":
-        return ConvertedTower(serialise(quantise(traced, "fp32")), called, report)
-    data, report[called] = _quantised(traced, stored, trained, inputs, expected)
-    return ConvertedTower(data, called, report)
-
-
-def _named(
-    precision: OnnxPrecision, trained: Mapping[str, TrainedWeight]
-) -> tuple[Precision, OnnxPrecision]:
-    """What the manifest calls a precision, and what to store a tower in."""
-    if precision != "trained":
-        return precision, precision
-    return (precision_of(trained), precision) if trained else ("fp16", "fp16")
-
-
-def _quantised(
-    traced: onnx.ModelProto,
-    precision: OnnxPrecision,
-    trained: Mapping[str, TrainedWeight],
-    inputs: NDArray[np.generic],
-    expected: NDArray[np.float32],
-) -> tuple[bytes, dict[str, Any]]:
-    data = serialise(quantise(traced, precision, trained=trained))
-    found = agreement(expected, run_rows(data, inputs))
-    if precision != "int8" or found.min_cosine >= INT8_CONVOLUTIONS:
-        return data, found._asdict()
-    gentler = serialise(quantise(traced, precision, trained=trained, convolutions="fp16"))
-    better = agreement(expected, run_rows(gentler, inputs))
-    if len(gentler) == len(data) or better.min_cosine <= found.min_cosine:
-        return data, found._asdict()
-    return gentler, {**better._asdict(), "convolutions": "fp16"}
+    traced = OnnxTraced(model, tower, graph, inputs, metadata=metadata)
+    made = traced.make(precision)
+    report: dict[str, Any] = {"fp32": traced.exact._asdict()}
+    if made.precision != "fp32":
+        found = agreement(reference(graph, inputs), run_rows(made.data, inputs))
+        report[made.precision] = {**found._asdict(), **made.notes}
+    return ConvertedTower(made.data, made.precision, report)

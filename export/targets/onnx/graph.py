@@ -17,6 +17,9 @@ PIXELS = "pixels"
 TOKENS = "tokens"
 EMBEDDING = "embedding"
 
+CHANNEL_ORDER = "channel_order"
+"""Key in an image tower's metadata, since a file alone does not show it."""
+
 
 def trace(
     graph: Graph, inputs: NDArray[np.generic], *, metadata: Mapping[str, str] | None = None

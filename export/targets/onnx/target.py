@@ -1,0 +1,78 @@
+"""The ONNX target: dynamic batch, one opset, runs in ONNX Runtime here and on every host."""
+
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from export.quantize.onnx import OnnxPrecision
+from export.targets.onnx.graph import CHANNEL_ORDER
+from export.targets.onnx.traced import OnnxTraced
+from export.targets.target import Conversion, Inputs, Run
+from retrieval.encode.onnx import as_input
+from retrieval.spec.bundle import Format, Interface
+from retrieval.spec.errors import BundleError
+
+
+class OnnxTarget:
+    """Towers as `export.targets.onnx.graph` traces them."""
+
+    format: Format = "onnx"
+    suffix = ".onnx"
+    extra = "export"
+    precisions: tuple[str, ...] = get_args(OnnxPrecision)
+
+    def refuses(self, conversion: Conversion, precision: str) -> str | None:
+        """None: every tower can be written in every precision."""
+        return None
+
+    def trace(self, conversion: Conversion) -> OnnxTraced:
+        """Convert a tower in float32 and compare it with PyTorch.
+
+        Raises:
+            ExportError: An operation has no converter, or the graph differs from PyTorch.
+        """
+        spec = conversion.preprocessing
+        inputs = conversion.examples
+        metadata = dict(conversion.metadata)
+        if conversion.tower == "image":
+            inputs = as_input(inputs.astype(np.uint8, copy=False), spec)
+            metadata[CHANNEL_ORDER] = spec.channel_order
+        return OnnxTraced(
+            conversion.model, conversion.tower, conversion.graph, inputs, metadata=metadata
+        )
+
+    def open(self, path: Path, interface: Interface) -> Run:
+        """Run a file in ONNX Runtime.
+
+        Raises:
+            BundleError: ONNX Runtime cannot load it.
+        """
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        # Without VNNI, AVX2's int8 product saturates; this trades a little speed for truth.
+        options.add_session_config_entry("session.x64quantprecision", "1")
+        try:
+            session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime raises plain subclasses of Exception.
+            reason = " ".join(str(error).split())
+            raise BundleError(f"{path} cannot be loaded by ONNX Runtime: {reason}") from error
+        reverse = session.get_modelmeta().custom_metadata_map.get(CHANNEL_ORDER) == "BGR"
+
+        def run(inputs: Inputs) -> NDArray[np.float32]:
+            given = _arranged(inputs, interface, reverse=reverse)
+            rows = [session.run([interface.output], {interface.input: row[None]}) for row in given]
+            return np.concatenate([row[0] for row in rows])
+
+        return run
+
+
+def _arranged(inputs: Inputs, interface: Interface, *, reverse: bool) -> Inputs:
+    """Pixels in the order of channels and dimensions, and the type, that a file takes."""
+    if interface.layout is not None and reverse:
+        inputs = inputs[:, ::-1]
+    if interface.layout == "NHWC":
+        inputs = inputs.transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(inputs, dtype=interface.type)
