@@ -10,6 +10,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from retrieval.encode.protocol import Embeddings, Pixels
+from retrieval.language.opening import open_tokenizer
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.spec.bundle import check_file, read_bundle
 from retrieval.spec.errors import BundleError
@@ -63,7 +64,7 @@ class OnnxEncoder:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        return Tokenizer.from_spec(self.bundle.text, self.folder)
+        return open_tokenizer(self.bundle.text, self.folder)
 
     def encode_pixels(self, pixels: Pixels) -> Embeddings:
         return self._run("image", as_input(pixels, self.preprocessing))

@@ -45,7 +45,7 @@ class Tokenizer:
         self._ranks = dict(zip(lines, range(len(lines)), strict=True))
         self._pieces = [*BYTE_SYMBOLS, *merges.replace(" ", "").splitlines(), START, END]
         self._words: dict[str, tuple[int, ...]] = {}
-        self._special = {START: (spec.start_id,), END: (spec.end_id,)}
+        self._special = {START: (len(self._pieces) - 2,), END: (len(self._pieces) - 1,)}
 
     @classmethod
     def clip(cls, context_length: int = 77) -> Self:
@@ -122,12 +122,15 @@ class Tokenizer:
         """Ids of sentences, ``(len(sentences), context_length)``."""
         shape = (len(sentences), self.context_length)
         ids = np.full(shape, self.spec.pad_id, dtype=np.int32)
+        start = [] if self.spec.start_id is None else [self.spec.start_id]
         for row, sentence in zip(ids, sentences, strict=True):
-            inner = self._ids(sentence, limit=self.context_length - 2)
-            row[0] = self.spec.start_id
-            row[1 : len(inner) + 1] = inner
-            row[len(inner) + 1] = self.spec.end_id
+            found = [*start, *self._ids(sentence, limit=self._room), self.spec.end_id]
+            row[: len(found)] = found
         return ids
+
+    def cuts(self, sentence: str) -> bool:
+        """Whether a sentence is too long for the context, so that its end is not read."""
+        return len(self._ids(sentence, limit=self._room + 1)) > self._room
 
     def decode(self, ids: Iterable[int]) -> str:
         """The cleaned sentence with a space after each word and sign; stops at the end id."""
@@ -154,6 +157,11 @@ class Tokenizer:
         with replacing(folder / self.spec.vocabulary_file) as temporary:
             temporary.write_bytes(self._merges.encode())
         return self.spec
+
+    @property
+    def _room(self) -> int:
+        """Ids that are left for the sentence beside start and end."""
+        return self.context_length - (1 if self.spec.start_id is None else 2)
 
     def _ids(self, sentence: str, limit: int) -> list[int]:
         ids: list[int] = []

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from retrieval.language.opening import open_tokenizer
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.sparse.file import pack_weights, read_weights
@@ -89,7 +90,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     model = DualEncoder(config)
     _load_weights(model, folder / WEIGHTS)
     try:
-        tokenizer = Tokenizer.from_spec(config.tokens, folder)
+        tokenizer = open_tokenizer(config.tokens, folder)
     except BundleError as error:
         raise CheckpointError(
             f"{folder / config.tokens.vocabulary_file} is missing, damaged or of another "

@@ -2,11 +2,12 @@
 
 from torch import nn
 
+from retrieval.models.attention_pooled import AttentionPooledTransformer
 from retrieval.models.text import TextTransformer
 from retrieval.models.timm_tower import TimmImageTower
 from retrieval.models.vit import VisionTransformer
 from retrieval.spec.errors import CheckpointError
-from retrieval.spec.model import ModelConfig, OpenClipTower, TimmTower
+from retrieval.spec.model import AttentionPooledTower, ModelConfig, OpenClipTower, TimmTower
 
 
 def make_image_tower(config: ModelConfig) -> nn.Module:
@@ -23,6 +24,8 @@ def make_image_tower(config: ModelConfig) -> nn.Module:
         from retrieval.models.open_clip import make_open_clip_image_tower
 
         return make_open_clip_image_tower(spec, config.embedding_dim)
+    if isinstance(spec, AttentionPooledTower):
+        return AttentionPooledTransformer(spec, config.preprocessing.size, config.embedding_dim)
     if config.preprocessing.size % spec.patch:
         raise CheckpointError(
             f"{config.name}: input size {config.preprocessing.size} is not a multiple "

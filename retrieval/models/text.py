@@ -1,4 +1,4 @@
-"""Text tower: a CLIP-style causal transformer, pooled at the end token."""
+"""Text tower: a CLIP-style transformer, pooled at one token."""
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +27,8 @@ class TextTransformer(nn.Module):
         self.position_embedding = nn.Parameter(torch.empty(tokens.context_length, width))
         self.dropout = nn.Dropout(0.0)
         self.blocks = make_blocks(spec.blocks, causal=spec.causal)
-        self.final_norm = nn.LayerNorm(width)
-        self.projection = nn.Linear(width, embedding_dim, bias=False)
+        self.final_norm = nn.LayerNorm(width, spec.blocks.norm_eps)
+        self.projection = nn.Linear(width, embedding_dim, bias=spec.projection_bias)
         self.bag_projection = nn.Linear(width, embedding_dim) if spec.bag_of_tokens else None
         self._initialise()
 
@@ -36,6 +36,8 @@ class TextTransformer(nn.Module):
         initialise(self.token_embedding, std=0.02)
         nn.init.normal_(self.position_embedding, std=0.01)
         nn.init.normal_(self.projection.weight, std=self.projection.in_features**-0.5)
+        if self.projection.bias is not None:
+            nn.init.zeros_(self.projection.bias)
         if self.bag_projection is not None:
             nn.init.zeros_(self.projection.weight)
 
@@ -48,7 +50,8 @@ class TextTransformer(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """``(batch, length)`` integer ids to ``(batch, embedding_dim)``.
 
-        ``length`` may be anything up to the context length. Where attention is causal,
+        ``length`` may be anything up to the context length, and is all of it where pooling is
+        at the last position. Where attention is causal,
         padding after the end token can be cut off without changing the result, since pooling
         is at that token.
         """
@@ -57,9 +60,13 @@ class TextTransformer(nn.Module):
         x = self.final_norm(self.blocks(x))
         is_end = (ids == self.end_id).to(x.dtype)
         ends_so_far = is_end.cumsum(dim=1)
-        # A user can write the end token into a sentence; as in CLIP, the first one counts.
-        first_end = is_end * (ends_so_far == 1).to(x.dtype)
-        embedding: Tensor = self.projection((x * first_end.unsqueeze(-1)).sum(dim=1))
+        if self.spec.pooling == "last":
+            pooled = x[:, -1]
+        else:
+            # A user can write the end token into a sentence; as in CLIP, the first one counts.
+            first_end = is_end * (ends_so_far == 1).to(x.dtype)
+            pooled = (x * first_end.unsqueeze(-1)).sum(dim=1)
+        embedding: Tensor = self.projection(pooled)
         if self.bag_projection is None:
             return embedding
         words = 1 - ends_so_far.clamp(max=1)

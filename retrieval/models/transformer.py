@@ -22,6 +22,13 @@ class QuickGELU(nn.Module):
         return x * torch.sigmoid(1.702 * x)
 
 
+def make_activation(name: str) -> nn.Module:
+    """The activation that a specification names."""
+    if name == "quick_gelu":
+        return QuickGELU()
+    return nn.GELU(approximate="tanh" if name == "gelu_tanh" else "none")
+
+
 class Attention(nn.Module):
     """Multi-head self-attention with separate q, k, v.
 
@@ -85,14 +92,15 @@ class Block(nn.Module):
         activation: str,
         causal: bool,
         ranks: Ranks,
+        norm_eps: float = 1e-5,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.attention_norm = nn.LayerNorm(width)
+        self.attention_norm = nn.LayerNorm(width, norm_eps)
         self.attention = Attention(width, heads, head_dim, causal=causal, ranks=ranks)
-        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp_norm = nn.LayerNorm(width, norm_eps)
         self.up = make_linear(width, neurons, ranks.up)
-        self.activation = QuickGELU() if activation == "quick_gelu" else nn.GELU()
+        self.activation = make_activation(activation)
         self.down = make_linear(neurons, width, ranks.down)
         self.dropout = nn.Dropout(dropout)
 
@@ -122,7 +130,7 @@ def make_blocks(spec: Transformer, *, causal: bool) -> nn.Sequential:
         *(
             Block(
                 spec.width, heads, spec.head_dim, neurons,
-                activation=spec.activation, causal=causal, ranks=ranks,
+                activation=spec.activation, causal=causal, ranks=ranks, norm_eps=spec.norm_eps,
             )
             for heads, neurons, ranks in zip(
                 spec.heads, spec.neurons, spec.ranks_of_layers, strict=True

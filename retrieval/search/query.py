@@ -45,12 +45,7 @@ def parse_query(text: str) -> Query:
 
 def ignored_end(sentence: str, tokenizer: Tokenizer) -> bool:
     """Whether a sentence is longer than the model's context, so that its end is not read."""
-    try:
-        longer = tokenizer.with_context(tokenizer.context_length + 1)
-    except ValueError:
-        # The longest context there is holds any sentence that a person types.
-        return False
-    return int(longer(sentence)[-1]) == tokenizer.spec.end_id
+    return tokenizer.cuts(sentence)
 
 
 def _is_file(path: Path) -> bool:

@@ -42,7 +42,10 @@ class Transformer(Spec):
     """Attention heads of each layer."""
     neurons: Annotated[tuple[Width, ...], Field(min_length=1)]
     """Feed-forward neurons of each layer."""
-    activation: Literal["gelu", "quick_gelu"] = "gelu"
+    activation: Literal["gelu", "quick_gelu", "gelu_tanh"] = "gelu"
+    """``quick_gelu``: OpenAI's CLIP. ``gelu_tanh``: the tanh approximation, as in SigLIP."""
+    norm_eps: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+    """What layer norms add to the variance."""
     ranks: tuple[Ranks, ...] = ()
     """Ranks of each layer; none listed: every matrix is whole. With ``layers`` in a recipe,
     one entry is enough: ``{layers: 4, ranks: {up: 64, down: 64}}``."""
@@ -110,8 +113,24 @@ class VitTower(Spec):
     blocks: Transformer
 
 
+class AttentionPooledTower(Spec):
+    """A vision transformer without class token, pooled by attention of one learned query.
+
+    SigLIP's image tower (arXiv 2303.15343), with the multi-head attention pooling of
+    "Scaling Vision Transformers" (arXiv 2106.04560). Its width is the embedding's length.
+    """
+
+    kind: Literal["attention_pooled"] = "attention_pooled"
+    patch: Annotated[int, Field(ge=4, le=64)] = 16
+    blocks: Transformer
+    pool_heads: Annotated[int, Field(ge=1)]
+    """Attention heads of the pooling."""
+    pool_neurons: Width
+    """Feed-forward neurons of the pooling."""
+
+
 class TextTower(Spec):
-    """A CLIP-style causal transformer, pooled at the end token and projected."""
+    """A CLIP-style transformer, pooled at one token and projected."""
 
     kind: Literal["transformer"] = "transformer"
     blocks: Transformer
@@ -119,10 +138,20 @@ class TextTower(Spec):
     """Store the token embedding as vocabulary x rank and rank x width; None: whole."""
     causal: bool = True
     """Whether a token sees only itself and what is before it, as in CLIP. Some models
-    (MobileCLIP) see the whole sentence, padding included."""
+    (MobileCLIP, SigLIP) see the whole sentence, padding included."""
+    pooling: Literal["end", "last"] = "end"
+    """``end``: at the first end token, as in CLIP. ``last``: at the last position of the
+    context, padding or not, as in SigLIP."""
+    projection_bias: bool = False
     bag_of_tokens: bool = False
     """Add a learned linear map of the mean token embedding to the output: with a
     closed-form start it makes small corpora learnable."""
+
+    @model_validator(mode="after")
+    def _last_sees_all(self) -> Self:
+        if self.pooling == "last" and self.causal:
+            raise ValueError("pooling at the last position needs causal: false")
+        return self
 
 
 class OpenClipTower(Spec):
@@ -134,7 +163,9 @@ class OpenClipTower(Spec):
     """The open_clip configuration (``model_cfg``), kept so that loading needs no registry."""
 
 
-ImageTowerSpec = Annotated[TimmTower | VitTower | OpenClipTower, Field(discriminator="kind")]
+ImageTowerSpec = Annotated[
+    TimmTower | VitTower | AttentionPooledTower | OpenClipTower, Field(discriminator="kind")
+]
 
 
 class ModelConfig(Spec):

@@ -41,5 +41,7 @@ def test_the_ignored_end_is_noticed_to_the_word(words: int, cut: bool) -> None:
     assert ignored_end("dog " * words, Tokenizer.clip(context_length=8)) == cut
 
 
-def test_the_longest_context_is_long_enough() -> None:
-    assert not ignored_end("dog " * 2000, Tokenizer.clip(context_length=1024))
+def test_it_is_noticed_with_the_longest_context_too() -> None:
+    tokenizer = Tokenizer.clip(context_length=1024)
+    assert not ignored_end("dog " * 1022, tokenizer)
+    assert ignored_end("dog " * 1023, tokenizer)
