@@ -9,14 +9,9 @@ from PIL import Image
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.vision.decode import EXTENT, MAX_PIXELS, Box, open_photo
 from retrieval.vision.modes import to_rgb
+from retrieval.vision.resizing import Resizing, resize
 
 Pixels = NDArray[np.uint8]
-
-_FILTERS = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
 
 # Of a photo more elongated than this, only the middle is resized: a strip of 4,000 x 10
 # would otherwise grow to 89,600 x 224 before all but its centre is cut away.
@@ -24,7 +19,12 @@ _LONGEST_ASPECT = 8
 
 
 def load_pixels(
-    path: Path, spec: Preprocessing, *, draft: bool = True, max_pixels: int = MAX_PIXELS
+    path: Path,
+    spec: Preprocessing,
+    *,
+    draft: bool = True,
+    max_pixels: int = MAX_PIXELS,
+    resizing: Resizing | None = None,
 ) -> Pixels:
     """Decode and preprocess a photo file; uint8 RGB ``(3, size, size)``.
 
@@ -33,6 +33,7 @@ def load_pixels(
         spec: What the image tower takes.
         draft: Decode a large JPEG at a fraction of its size (see `open_photo`).
         max_pixels: Largest width times height that is decoded.
+        resizing: The filter, where a host has another than the spec names.
 
     Raises:
         PhotoError: The file is not a photo that can be decoded.
@@ -44,10 +45,16 @@ def load_pixels(
         fill=spec.fill,
         max_pixels=max_pixels,
     )
-    return preprocess(photo, spec, extent=photo.info[EXTENT])
+    return preprocess(photo, spec, extent=photo.info[EXTENT], resizing=resizing)
 
 
-def preprocess(image: Image.Image, spec: Preprocessing, *, extent: Box | None = None) -> Pixels:
+def preprocess(
+    image: Image.Image,
+    spec: Preprocessing,
+    *,
+    extent: Box | None = None,
+    resizing: Resizing | None = None,
+) -> Pixels:
     """Resize, then crop or pad; uint8 RGB ``(3, size, size)``, for every spec.
 
     Equal to open_clip's evaluation transform before its scaling: sizes and offsets are
@@ -59,13 +66,15 @@ def preprocess(image: Image.Image, spec: Preprocessing, *, extent: Box | None = 
         spec: What the image tower takes.
         extent: The part of ``image`` that the photo fills, from `open_photo`; all of it by
             default. Without it, a JPEG decoded at a fraction would come out shifted.
+        resizing: The filter, where a host has another than the spec names.
     """
     image = to_rgb(image, spec.fill)
     box = extent or (0, 0, *image.size)
     if spec.resize_mode == "shortest":
         box = _middle(box)
     size = _resized((box[2] - box[0], box[3] - box[1]), spec)
-    square = _cropped_or_padded(image.resize(size, _FILTERS[spec.interpolation], box), spec)
+    resized = resize(image, size, box, resizing or spec.interpolation)
+    square = _cropped_or_padded(resized, spec)
     return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
 
 

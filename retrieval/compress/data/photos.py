@@ -17,7 +17,14 @@ from torch import Tensor
 
 from retrieval.compress.data.order import Batches, item_seed
 from retrieval.compress.data.store import PixelStore
-from retrieval.compress.data.views import View, ViewRules, draw_view, photo_size, show_view
+from retrieval.compress.data.views import (
+    View,
+    ViewRules,
+    draw_resizing,
+    draw_view,
+    photo_size,
+    show_view,
+)
 from retrieval.compress.loop.settings import Augmentation
 from retrieval.encode.batches import loaded_ahead
 from retrieval.spec.errors import PhotoError
@@ -39,7 +46,7 @@ class PhotoViews:
     Args:
         photos: Files.
         spec: What the model in training takes.
-        augmentation: How far views may go, and their side.
+        augmentation: How far views may go, their side, and the filters that shrink them.
         seed: Seeds the views.
         mirror: Whether each photo may be flipped left to right; all may by default.
         stored: Views whose teacher embeddings are known; of each photo one is shown an
@@ -88,13 +95,14 @@ class PhotoViews:
     def __getitem__(self, key: tuple[int, int]) -> Tensor:
         epoch, index = key
         photo = self._open(self.photos[index])
+        seed = item_seed(self.seed, epoch, index)
         if self.stored is not None:
             view = View(*self.stored[index, self._turn(epoch, index)])
         else:
             mirror = self.mirror is None or self.mirror[index]
-            seed = item_seed(self.seed, epoch, index)
             view = draw_view(photo_size(photo), self.rules, seed, mirror)
-        return torch.from_numpy(show_view(photo, view, self.side, self.spec.interpolation))
+        resizing = draw_resizing(self.spec, self.augmentation, seed)
+        return torch.from_numpy(show_view(photo, view, self.side, resizing))
 
     def batches(self, order: Batches, epoch: int, workers: int) -> Iterator[Tensor]:
         """uint8 ``(batch, 3, size, size)`` for each list of indices in ``order``."""

@@ -14,14 +14,9 @@ from retrieval.compress.loop.settings import Augmentation, Fraction
 from retrieval.spec.base import Spec
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.vision.decode import EXTENT, Box
+from retrieval.vision.resizing import Resizing, resize
 
 Pixels = NDArray[np.uint8]
-
-_FILTERS = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
 
 _SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
@@ -97,22 +92,34 @@ def draw_view(size: tuple[float, float], rules: ViewRules, seed: int, may_mirror
     return View(left, top, min(1.0, left + across), min(1.0, top + down), mirrored, *factors)
 
 
-def show_view(
-    photo: Image.Image,
-    view: View,
-    side: int,
-    interpolation: Literal["bilinear", "bicubic", "lanczos"],
-) -> Pixels:
+def draw_resizing(spec: Preprocessing, augmentation: Augmentation, seed: int) -> Resizing:
+    """The filter that shrinks a photo for one view.
+
+    Views do not hold it: a teacher that was shown one has seen it through its own filter.
+
+    Args:
+        spec: Gives the filter where the augmentation names none.
+        augmentation: Names the filters to draw from.
+        seed: Of the view; the same seed gives the same filter.
+    """
+    resizings = augmentation.resizings
+    if not resizings:
+        return spec.interpolation
+    # Numbers of its own, so that the views of a seed are the same with and without.
+    return random.Random(f"resizing {seed}").choice(resizings)
+
+
+def show_view(photo: Image.Image, view: View, side: int, resizing: Resizing) -> Pixels:
     """Crop, resize, mirror and recolour; uint8 ``(3, side, side)``.
 
     Args:
         photo: Upright RGB, as `open_photo` gives it.
         view: What to show of it.
         side: Height and width of the result; the box is stretched to it.
-        interpolation: Of the model that looks.
+        resizing: The filter.
     """
     box = _in_pixels(view, photo.info.get(EXTENT, (0.0, 0.0, *photo.size)))
-    shown = photo.resize((side, side), _FILTERS[interpolation], box=box)
+    shown = resize(photo, (side, side), box, resizing)
     if view.mirrored:
         shown = shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     for enhancer, factor in (
@@ -132,13 +139,14 @@ def random_view(
 
     Args:
         photo: Upright RGB.
-        spec: Gives size and interpolation; the crop stands in for its resize mode.
-        augmentation: How far views may go.
+        spec: Gives size and filter; the crop stands in for its resize mode.
+        augmentation: How far views may go, and other filters.
         seed: The same seed gives the same view of the same photo.
         mirror: Whether this photo may be flipped at all.
     """
     view = draw_view(photo_size(photo), ViewRules.of(spec, augmentation), seed, mirror)
-    return show_view(photo, view, augmentation.size or spec.size, spec.interpolation)
+    resizing = draw_resizing(spec, augmentation, seed)
+    return show_view(photo, view, augmentation.size or spec.size, resizing)
 
 
 def photo_size(photo: Image.Image) -> tuple[float, float]:

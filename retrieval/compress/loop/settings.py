@@ -1,10 +1,11 @@
 """Settings of the training loop, the same for every stage."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from retrieval.spec.base import Spec
+from retrieval.vision.resizing import RESIZINGS, Resizing
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
@@ -24,6 +25,24 @@ class Augmentation(Spec):
     """Flip left to right half of the time, unless a caption speaks of left or right."""
     colour: Fraction = 0.0
     """Strength of random brightness, contrast and saturation."""
+    resizing: Literal["mixed"] | Annotated[tuple[Resizing, ...], Field(min_length=1)] | None = None
+    """Filters that shrink the photos, one drawn for each view; ``mixed`` means all of
+    `retrieval.vision.resizing`. By default that of the preprocessing, always. A teacher
+    sees its own filter, so a student learns that the filter does not matter."""
+
+    @property
+    def resizings(self) -> tuple[Resizing, ...]:
+        """The filters to draw from; none where it is always that of the preprocessing."""
+        return RESIZINGS if self.resizing == "mixed" else self.resizing or ()
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Stages are known by a hash of their settings: those that were finished before there
+        # were filters to choose from keep it.
+        settings: dict[str, Any] = handler(self)
+        if self.resizing is None:
+            settings.pop("resizing", None)
+        return settings
 
 
 class Training(Spec):
