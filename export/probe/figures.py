@@ -136,11 +136,12 @@ class SustainedRun(Spec):
         if not slices:
             raise ValueError("a sustained run has at least one call")
         start, milliseconds = calls[-1]
-        return cls(
-            seconds=round(start + milliseconds / 1e3, 3),
-            slices=slices,
-            slow_down=_ratio(slices),
-        )
+        return cls.of_slices(slices, seconds=start + milliseconds / 1e3)
+
+    @classmethod
+    def of_slices(cls, slices: Sequence[Slice], *, seconds: float) -> Self:
+        """The figures of a run whose slices are known."""
+        return cls(seconds=round(seconds, 3), slices=tuple(slices), slow_down=_ratio(slices))
 
     @model_validator(mode="after")
     def _slow_down_belongs_to_the_slices(self) -> Self:
@@ -163,8 +164,8 @@ def trimmed_mean(milliseconds: Sequence[float]) -> float:
 
 def _ratio(slices: Sequence[Slice]) -> float:
     # A clock too coarse for a tiny tower must not divide by zero.
-    first = max(slices[0].p50_ms, 10**-_DIGITS)
-    return round(max(slices[-1].p50_ms, 10**-_DIGITS) / first, _DIGITS)
+    first, last = (max(part.p50_ms, 0.1**_DIGITS) for part in (slices[0], slices[-1]))
+    return round(last / first, _DIGITS)
 
 
 def _rounded(value: float | None) -> float | None:

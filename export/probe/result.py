@@ -78,6 +78,12 @@ class GoldenCheck(Spec):
     failures: tuple[str, ...] = ()
     """A sentence for each input that missed it."""
 
+    @property
+    def complaint(self) -> str:
+        """Why a file whose check failed has no latency."""
+        what = self.failures[0] if self.failures else f"cosine {self.worst_cosine}"
+        return f"no latency, since its golden check failed ({what}); export it again"
+
     @model_validator(mode="after")
     def _passed_means_near_enough(self) -> Self:
         near = self.worst_cosine is not None and self.worst_cosine >= self.least_cosine

@@ -36,6 +36,8 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command("evaluate", "evaluate", "Recall@k of a model on captioned photos."),
     "export": Command("export", "export", "Turn a checkpoint into a bundle.", "export"),
     "import": Command("import_model", "import_model", "Make a bundle of a stock model.", "export"),
+    "probe": Command("probe", "probe", "Time a bundle's files, here or on a device."),
+    "report": Command("report", "report", "Gather probes into one table and one plot."),
     "scenes": Command("scenes", "scenes", "Draw captioned scenes to learn or test on."),
     "demo": Command("demo", "demo", "The whole way on the sample photos, offline.", "export"),
 }

@@ -1,0 +1,46 @@
+"""``leanclip report``: probes of several devices in one table and one plot."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from export.probe.files import read_probe
+from export.probe.gather import csv_of, page_of
+from retrieval.spec.errors import ProbeError
+from retrieval.spec.files import replacing
+
+
+def report(
+    probes: Annotated[
+        list[Path], typer.Argument(metavar="PROBE.json...", help="Written by leanclip probe.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A page (.html) or a table (.csv).  [default: CSV on the terminal]"),
+    ] = None,
+) -> None:
+    """Gather probes of several devices and models.
+
+    The page holds a plot and a table and loads nothing; beside it lies the same table as CSV
+    with every digit.
+
+    \b
+    leanclip report here.json pixel.json iphone.json --out report.html
+    leanclip report *.json --out latency.csv
+    leanclip report here.json | column -s, -t
+    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    read = [read_probe(path) for path in probes]
+    if out is None:
+        print(csv_of(read), end="")
+        return
+    if out.suffix not in {".html", ".csv"}:
+        raise ProbeError(f"{out} ends neither in .html nor in .csv: choose one of them")
+    if out.suffix == ".html":
+        page = page_of(read)
+        with replacing(out) as temporary:
+            temporary.write_text(page, "utf-8")
+        print(out)
+    with replacing(out.with_suffix(".csv")) as temporary:
+        temporary.write_text(csv_of(read), "utf-8")
+    print(out.with_suffix(".csv"))
