@@ -79,6 +79,11 @@ class Golden(Spec):
     photos: Annotated[tuple[GoldenPhoto, ...], Field(min_length=1)]
     pattern: Pattern
 
+    def limit(self, precision: Precision) -> float:
+        """Smallest cosine that a file of this precision may have."""
+        # Files of bundles that are older than a precision know nothing of it.
+        return self.min_cosine.get(precision, MIN_COSINE[precision])
+
 
 def make_golden(encoder: Encoder) -> Golden:
     """Run the inputs through an encoder that is the truth: PyTorch in float32."""

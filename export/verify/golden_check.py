@@ -1,7 +1,7 @@
 """The golden self-test, as Python runs it; every other host runs the same one."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,8 @@ import numpy as np
 from export.verify.golden import Golden, field_means, golden_pixels, read_golden
 from retrieval.encode.protocol import Embeddings, Encoder
 from retrieval.spec.base import Spec
-from retrieval.spec.bundle import Bundle, read_bundle
-from retrieval.spec.tower import Tower
+from retrieval.spec.bundle import Precision, read_bundle
+from retrieval.spec.tower import TOWERS, Tower
 
 LENGTH_TOLERANCE = 1e-3
 """How far the length of an embedding may be from one."""
@@ -28,23 +28,30 @@ class GoldenReport(Spec):
     failures: tuple[str, ...]
 
 
-def check_golden(encoder: Encoder, folder: Path) -> GoldenReport:
+def check_golden(
+    encoder: Encoder, folder: Path, precisions: Mapping[Tower, Precision] | None = None
+) -> GoldenReport:
     """Run a bundle's golden inputs through an encoder of that bundle.
 
     Args:
         encoder: Runs the bundle's ONNX files, or anything that claims to equal them.
         folder: The bundle.
+        precisions: Of the towers to check; by default both, of the ONNX files that
+            `Bundle.file` picks.
 
     Raises:
         BundleError: The bundle or its golden file is damaged.
     """
     golden, bundle = read_golden(folder), read_bundle(folder)
-    image_cosines, image_failures = _check_photos(encoder, golden, _limit(golden, bundle, "image"))
-    text_cosines, text_failures = _check_sentences(encoder, golden, _limit(golden, bundle, "text"))
-    return GoldenReport(
-        min_cosine={"image": min(image_cosines), "text": min(text_cosines)},
-        failures=(*image_failures, *text_failures),
-    )
+    precisions = precisions or {tower: bundle.file(tower, "onnx").precision for tower in TOWERS}
+    check = {"image": _check_photos, "text": _check_sentences}
+    cosines: dict[str, float] = {}
+    failures: list[str] = []
+    for tower, precision in precisions.items():
+        found, missed = check[tower](encoder, golden, golden.limit(precision))
+        cosines[tower] = min(found)
+        failures += missed
+    return GoldenReport(min_cosine=cosines, failures=tuple(failures))
 
 
 def _check_photos(encoder: Encoder, golden: Golden, limit: float) -> tuple[list[float], list[str]]:
@@ -96,7 +103,3 @@ def _cosines(found: Embeddings, expected: Sequence[Sequence[float]]) -> list[flo
     cosines = (found * truth).sum(axis=1) / np.linalg.norm(truth, axis=1)
     cosines[np.abs(lengths - 1) > LENGTH_TOLERANCE] = np.nan
     return [float(cosine) for cosine in cosines]
-
-
-def _limit(golden: Golden, bundle: Bundle, tower: Tower) -> float:
-    return golden.min_cosine[bundle.file(tower, "onnx").precision]

@@ -7,23 +7,37 @@ import typer
 from rich.console import Console
 
 from export.bundle import UNKNOWN_LICENCE, check_target, pack_bundle
-from retrieval.cli.packing import Precision, check_formats, print_bundle
+from export.targets.registry import require_converters
+from retrieval.cli.packing import calibration_for, listed, print_bundle
 from retrieval.models.checkpoint import load_checkpoint
 
 
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
     bundle: Annotated[Path, typer.Argument(help="Folder to write; an earlier bundle is replaced.")],
-    to: Annotated[str, typer.Option(help="Formats, separated by commas: onnx.")] = "onnx",
+    to: Annotated[
+        str, typer.Option(help="Formats, separated by commas: onnx, coreml, litert.")
+    ] = "onnx",
     precision: Annotated[
-        Precision | None,
-        typer.Option(help="Of both towers; by default as trained if quantised, else fp16."),
+        str | None,
+        typer.Option(
+            help="One or several, separated by commas, of both towers; by default as trained if "
+            "quantised, else fp16."
+        ),
     ] = None,
     image_precision: Annotated[
-        Precision | None, typer.Option(help="Of the image tower, if it should differ.")
+        str | None, typer.Option(help="Of the image tower, if it should differ.")
     ] = None,
     text_precision: Annotated[
-        Precision | None, typer.Option(help="Of the text tower, if it should differ.")
+        str | None, typer.Option(help="Of the text tower, if it should differ.")
+    ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(help="Photos to calibrate with: a folder, or captioned photos (JSON lines)."),
+    ] = None,
+    sentences: Annotated[
+        Path | None,
+        typer.Option(help="Sentences to calibrate with; by default the captions of the photos."),
     ] = None,
     licence: Annotated[str, typer.Option(help="Terms of the weights.")] = UNKNOWN_LICENCE,
     data: Annotated[
@@ -38,31 +52,47 @@ def export(
 ) -> None:
     """Turn a checkpoint into a bundle that leanclip and the phone apps read.
 
-    Each tower is compared with PyTorch after conversion, and the bundle must pass its own
-    golden self-test; otherwise nothing is written.
+    Every file that can run on this machine is compared with PyTorch and must pass the
+    bundle's golden self-test; otherwise nothing is written. A precision is written in those
+    of the formats that have it:
 
     \b
-    fp32  as trained
-    fp16  half the bytes, same speed and results on a processor
-    int8  a quarter of the bytes; transformers also run faster
-    trained  the codes that quantised training chose, all else fp16
+    fp32         as trained
+    fp16         half the bytes, same results
+    int8         a quarter of the bytes; transformers also run faster
+    int8-static  convolutional towers in int8 throughout: fastest; needs --calibrate
+    mixed        as the fastest int8, but layers that suffer from it stay float
+    int4         matrices in 4 bits
+    pal8, pal6, pal4  palettes of 256, 64 or 16 values (coreml)
+    trained      the codes that quantised training chose, all else fp16
+
+    A format whose converter lives in another environment is added from there, with
+    leanclip quantize.
 
     \b
     leanclip export runs/student student.bundle
     leanclip export runs/student student.bundle --precision int8 --licence CC-BY-4.0
+    leanclip export runs/student student.bundle --to onnx,coreml,litert --precision fp16,int8
+    leanclip export runs/student student.bundle --image-precision int8-static \\
+        --text-precision int8 --calibrate ~/Pictures
     leanclip search "two dogs in snow" ~/Pictures --model student.bundle
     """  # noqa: D301  (click ends re-flowing at a backspace character)
-    check_formats(to)
+    formats = listed(to)
+    require_converters(formats)
     check_target(bundle)
-    with Console(stderr=True).status(f"exporting {checkpoint}"):
+    source = load_checkpoint(checkpoint)
+    with Console(stderr=True).status(f"exporting {checkpoint}") as status:
         packed = pack_bundle(
-            load_checkpoint(checkpoint),
+            source,
             bundle,
-            precision=precision.onnx if precision else None,
-            image_precision=image_precision.onnx if image_precision else None,
-            text_precision=text_precision.onnx if text_precision else None,
+            formats=formats,
+            precision=listed(precision),
+            image_precision=listed(image_precision),
+            text_precision=listed(text_precision),
+            calibration=calibration_for(source, calibrate, sentences),
             licence=licence,
             training_data=data or (),
             model_card=card,
+            tell=status.update,
         )
     print_bundle(bundle, packed, as_json=as_json)

@@ -38,7 +38,7 @@ def edit_manifest(folder, change):
 
 
 def replace_tower(folder, tower, data):
-    path = folder / "onnx" / f"{tower}.onnx"
+    path = folder / "onnx" / f"{tower}-fp16.onnx"
     path.write_bytes(data)
 
     def change(value):
@@ -75,12 +75,12 @@ def test_batches_are_split_and_may_be_empty(tiny, pixels, monkeypatch):
 
 
 def test_towers_load_when_they_are_needed(tiny, copy, pixels):
-    (copy / "onnx" / "image.onnx").unlink()
+    (copy / "onnx" / "image-fp16.onnx").unlink()
     encoder = OnnxEncoder(copy)
     np.testing.assert_array_equal(
         encoder.encode_sentences(SENTENCES), OnnxEncoder(tiny).encode_sentences(SENTENCES)
     )
-    with pytest.raises(BundleError, match=r"image\.onnx is missing"):
+    with pytest.raises(BundleError, match=r"image-fp16\.onnx is missing"):
         encoder.encode_pixels(pixels)
 
 
@@ -104,7 +104,7 @@ def test_threads_may_share_an_encoder(tiny, monkeypatch):
 
 
 def test_dynamic_towers_run_row_by_row(tiny, copy):
-    path = copy / "onnx" / "text.onnx"
+    path = copy / "onnx" / "text-fp16.onnx"
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {ACTIVATIONS: DYNAMIC})
     replace_tower(copy, "text", model.SerializeToString())
@@ -124,7 +124,7 @@ def test_dynamic_towers_run_row_by_row(tiny, copy):
     assert batches == [1] * 5
 
 
-@pytest.mark.parametrize("name", ["onnx/text.onnx", "merges.txt"])
+@pytest.mark.parametrize("name", ["onnx/text-fp16.onnx", "merges.txt"])
 def test_one_changed_byte_is_refused(copy, name):
     path = copy / name
     data = bytearray(path.read_bytes())
@@ -136,7 +136,7 @@ def test_one_changed_byte_is_refused(copy, name):
 
 def test_a_file_outside_the_bundle_is_refused(copy, tmp_path):
     outside = tmp_path / "outside.onnx"
-    shutil.copy(copy / "onnx" / "text.onnx", outside)
+    shutil.copy(copy / "onnx" / "text-fp16.onnx", outside)
 
     def change(value):
         for file in value["files"]:
@@ -165,7 +165,7 @@ def test_unknown_tower_and_missing_tower_are_named(copy):
 
 def test_a_file_that_is_not_onnx_is_one_line(copy):
     replace_tower(copy, "text", b"not a model")
-    with pytest.raises(BundleError, match=r"text\.onnx cannot be loaded") as error:
+    with pytest.raises(BundleError, match=r"text-fp16\.onnx cannot be loaded") as error:
         OnnxEncoder(copy).encode_sentences(["a dog"])
     assert "\n" not in str(error.value)
 

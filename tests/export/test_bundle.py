@@ -3,8 +3,10 @@ import resource
 
 import pytest
 
-from export import bundle as packing
+from export import report
 from export.bundle import pack_bundle
+from export.targets.onnx import OPSET, OnnxTarget
+from export.targets.target import Written
 from export.verify.golden_check import GoldenReport
 from retrieval.encode.onnx import OnnxEncoder
 from retrieval.models.checkpoint import load_checkpoint
@@ -21,13 +23,18 @@ def checkpoint(exported):
 @pytest.fixture
 def no_towers(monkeypatch, exported):
     """Take towers that are exported already, so that a test of packing is quick."""
-    from export.towers import ConvertedTower
 
-    def convert(model, tower, inputs, *, precision, metadata):
-        data = (exported / "onnx" / f"{tower}.onnx").read_bytes()
-        return ConvertedTower(data, "fp16", {"fp16": {"min_cosine": 1.0}})
+    class Copied:
+        def __init__(self, conversion):
+            self.tower = conversion.tower
 
-    monkeypatch.setattr(packing, "convert_tower", convert)
+        def write(self, path, precision):
+            made = f"{self.tower}-fp16.onnx"
+            path.write_bytes((exported / "onnx" / made).read_bytes())
+            entry = read_bundle(exported).file(self.tower, "onnx")
+            return Written("fp16", entry.interface)
+
+    monkeypatch.setattr(OnnxTarget, "trace", lambda self, conversion: Copied(conversion))
 
 
 def names(folder):
@@ -38,7 +45,7 @@ def test_bundle_holds_what_it_promises(exported, checkpoint):
     bundle = read_bundle(exported)
     assert names(exported) == {
         "bundle.json", "golden.json", "report.json", "merges.txt",
-        "onnx/image.onnx", "onnx/text.onnx",
+        "onnx/image-fp16.onnx", "onnx/text-fp16.onnx",
     }  # fmt: skip
     for file in bundle.files:
         path = check_file(exported, file)
@@ -48,12 +55,13 @@ def test_bundle_holds_what_it_promises(exported, checkpoint):
     assert bundle.embedding_dim == DIM
     assert bundle.training_data == ("noise",)
     assert sum(file.bytes for file in bundle.files) < 1_000_000
-    report = json.loads((exported / "report.json").read_text())
-    assert report["metrics"] == {"recall@1": 0.5}
-    assert report["golden"]["failures"] == []
-    for tower in ("image", "text"):
-        assert report["parity"][tower]["fp32"]["max_difference"] < 1e-5
-        assert report["parity"][tower]["fp16"]["min_cosine"] > 0.9999
+    said = json.loads((exported / "report.json").read_text())
+    assert said["metrics"] == {"recall@1": 0.5}
+    assert set(said["golden"]) == set(said["parity"]) == {f.file for f in bundle.files}
+    for name, parity in said["parity"].items():
+        assert said["golden"][name] > 0.9999
+        assert 0.9999 < parity["min_cosine"] <= parity["median_cosine"]
+        assert parity["notes"]["opset"] == OPSET
 
 
 def test_towers_may_differ_in_precision(checkpoint, tmp_path):
@@ -102,8 +110,8 @@ def test_a_bundle_that_fails_its_golden_test_is_not_written(
     checkpoint, tmp_path, monkeypatch, no_towers
 ):
     failed = GoldenReport(min_cosine={"image": 0.2, "text": 1.0}, failures=("photo wide: bad",))
-    monkeypatch.setattr(packing, "check_golden", lambda encoder, folder: failed)
-    with pytest.raises(ExportError, match="photo wide: bad"):
+    monkeypatch.setattr(report, "check_golden", lambda *given: failed)
+    with pytest.raises(ExportError, match=r"onnx/image-fp16.onnx fails 1 .* photo wide: bad"):
         pack_bundle(checkpoint, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 

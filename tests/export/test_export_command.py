@@ -12,7 +12,7 @@ def test_export_prints_a_table(leanclip, checkpoint, tmp_path):
     options = ("--text-precision", "int8", "--licence", "CC0-1.0", "--data", "a", "--data", "b")
     status, out, _ = leanclip("export", checkpoint, tmp_path / "bundle", "--to", "onnx", *options)
     assert status == 0
-    for part in ("image", "text", "fp16", "int8", "onnx/text.onnx", "golden self-test"):
+    for part in ("image", "text", "fp16", "int8", "onnx/text-int8.onnx", "golden self-test"):
         assert part in out
     bundle = read_bundle(tmp_path / "bundle")
     assert bundle.licence == "CC0-1.0"

@@ -57,7 +57,7 @@ def test_text_tower_equals_pytorch_in_every_batch(causal):
 
 def test_graph_is_what_hosts_expect(exported):
     for tower, name, kind in (("image", "pixels", "uint8"), ("text", "tokens", "int32")):
-        session = ort.InferenceSession(exported / "onnx" / f"{tower}.onnx")
+        session = ort.InferenceSession(exported / "onnx" / f"{tower}-fp16.onnx")
         (taken,), (given,) = session.get_inputs(), session.get_outputs()
         assert (taken.name, taken.type) == (name, f"tensor({kind})")
         assert (given.name, given.type) == ("embedding", "tensor(float)")

@@ -177,7 +177,7 @@ def test_a_bundle_takes_the_trained_precision_by_itself(tmp_path):
     assert checkpoint.config.quantisation == model.config.quantisation
     bundle = pack_bundle(checkpoint, tmp_path / "bundle")
     assert {f.tower: f.precision for f in bundle.files} == {"image": "fp16", "text": "int4"}
-    stored = tensors(onnx.load(tmp_path / "bundle" / "onnx" / "text.onnx"))
+    stored = tensors(onnx.load(tmp_path / "bundle" / "onnx" / "text-int4.onnx"))
     assert (unpacked(stored, "tower.token_embedding.weight", codes.shape) == codes.numpy()).all()
 
 

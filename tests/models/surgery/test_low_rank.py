@@ -175,7 +175,7 @@ def test_a_factorised_model_is_a_checkpoint_and_exports_as_plain_linears(tmp_pat
     checkpoint = load_checkpoint(tmp_path / "checkpoint")
     assert_same(checkpoint.model, model)
     pack_bundle(checkpoint, tmp_path / "bundle", precision="int8")
-    text = onnx.load(tmp_path / "bundle" / "onnx" / "text.onnx")
+    text = onnx.load(tmp_path / "bundle" / "onnx" / "text-int8.onnx")
     kinds = [node.op_type for node in text.graph.node]
     linears = sum(
         2 if isinstance(linear, LowRankLinear) else 1
