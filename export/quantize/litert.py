@@ -1,0 +1,111 @@
+"""The precisions of a LiteRT tower, as recipes of ai-edge-quantizer.
+
+``fp32``
+    As traced.
+``fp16``
+    Weights stored as float16; XNNPACK widens them when it loads the file.
+``int8``
+    Dynamic range: weights in int8 with a scale for each output channel, token embeddings with
+    one for each row, activations rounded on the fly with a scale for each row.
+``int8-static``
+    Convolutional towers: weights and activations in int8, whose scales come from calibration.
+    Towers with attention: only convolutions and matrix products with weights, since layer
+    norms and the residual stream in int8 lose the embedding. What is around a tower stays in
+    float: pixels go in and unit vectors come out as in every other precision.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.targets.litert.flatbuffer import TOWER, operations, signature_of
+from export.targets.litert.packages import quantizer
+from export.targets.quiet import silenced
+from retrieval.spec.errors import ExportError
+
+LiteRTPrecision = Literal["fp32", "fp16", "int8", "int8-static"]
+
+PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+"""Operations that hold almost all weights and almost all of the time."""
+
+ATTENTION = "SOFTMAX"
+"""The operation that tells towers with attention."""
+
+NOT_IN_INT8 = ("DIV",)
+"""Operations whose int8 form LiteRT refuses: it wants a zero point of zero."""
+
+
+def quantise(
+    model: bytes, precision: LiteRTPrecision, *, calibration: NDArray[np.generic] | None = None
+) -> bytes:
+    """A copy of an fp32 model in another precision.
+
+    Args:
+        model: From `export.targets.litert.converter.convert`.
+        precision: What the module's description says of each.
+        calibration: Inputs as the file takes them, for ``int8-static``.
+
+    Raises:
+        ExportError: Calibration inputs are missing, or the quantiser fails.
+        MissingExtraError: The quantiser is not installed.
+    """
+    package = quantizer()
+    samples = _samples(model, calibration) if precision == "int8-static" else None
+    try:
+        with silenced():
+            working = package.Quantizer(bytearray(model))
+            _RECIPES[precision](working, model)
+            ranges = working.calibrate(samples, num_threads=1) if samples else None
+            made = working.quantize(ranges, enable_progress_report=False, enable_progress_bar=False)
+    except OSError:
+        raise
+    except Exception as error:  # The quantiser raises ValueError, RuntimeError and others.
+        reason = " ".join(str(error).strip().splitlines()[:1]) or type(error).__name__
+        raise ExportError(f"LiteRT's quantiser failed at {precision}: {reason}") from error
+    return bytes(made.quantized_model)
+
+
+def _samples(
+    model: bytes, calibration: NDArray[np.generic] | None
+) -> dict[str, list[dict[str, NDArray[np.generic]]]]:
+    """What the quantiser runs to see how large activations become, by signature."""
+    if calibration is None or not len(calibration):
+        raise ExportError(
+            "int8-static LiteRT files need calibration inputs to choose the scales of their "
+            "activations; give some, or choose int8"
+        )
+    signature = signature_of(model)
+    return {signature.name: [{signature.input: row[None]} for row in calibration]}
+
+
+def _full(working: Any, model: bytes) -> None:
+    # Nothing is quantised, but the quantiser aligns weights in the file as all runtimes want.
+    working.update_quantization_recipe(".*", "*", algorithm_key="no_quantize")
+
+
+def _half(working: Any, model: bytes) -> None:
+    working.add_weight_only_config(".*", "*", 16, algorithm_key="float_casting")
+
+
+def _dynamic(working: Any, model: bytes) -> None:
+    working.add_dynamic_config(".*", "*", 8)
+
+
+def _static(working: Any, model: bytes) -> None:
+    if any(kind == ATTENTION for kind, _ in operations(model)):
+        for kind in PRODUCTS:
+            working.add_static_config(TOWER, kind, 8, 8)
+        return
+    working.add_static_config(TOWER, "*", 8, 8)
+    for kind in NOT_IN_INT8:
+        working.update_quantization_recipe(TOWER, kind, algorithm_key="no_quantize")
+
+
+_RECIPES: dict[LiteRTPrecision, Callable[[Any, bytes], None]] = {
+    "fp32": _full,
+    "fp16": _half,
+    "int8": _dynamic,
+    "int8-static": _static,
+}
