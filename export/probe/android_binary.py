@@ -21,6 +21,8 @@ from retrieval.spec.bundle import TowerFile
 from retrieval.spec.errors import ProbeError
 from retrieval.spec.files import sha256_file
 
+Vectors = NDArray[np.float32]
+
 _TOOL = "benchmark_model"
 _PATIENCE = 600.0
 
@@ -152,23 +154,25 @@ def _row(
     )
 
 
-def _vectors(bench: _Bench, plan: Plan, entry: TowerFile, graph: str) -> NDArray[np.float32] | None:
+def _vectors(bench: _Bench, plan: Plan, entry: TowerFile, graph: str) -> Vectors | None:
     """Embeddings of the golden inputs; None where the tool writes none."""
     rows = in_file_form(plan.golden[entry.tower].rows, plan.bundle.preprocessing, entry.interface)
-    given, result = bench.folder / "input.bin", bench.folder / "output.bin"
-    found = []
+    given, results = bench.folder / f"{entry.tower}-inputs", bench.folder / f"{entry.tower}-outputs"
     with tempfile.TemporaryDirectory() as name:
-        here = Path(name)
+        inputs, outputs = Path(name) / given.name, Path(name) / results.name
+        inputs.mkdir()
+        for index, row in enumerate(rows):
+            (inputs / f"{index}.bin").write_bytes(row.tobytes())
+        bench.phone.push(inputs, given)
+        bench.phone.shell("mkdir", "-p", str(results))
         for index in range(len(rows)):
-            row = rows[index : index + 1]
-            (here / "input.bin").write_bytes(row.tobytes())
-            bench.phone.push(here / "input.bin", given)
-            bench.phone.shell("rm", "-f", str(result))
-            flags = litert_tool.golden_flags(graph, row.shape, str(given), str(result))
-            _printed(bench, flags)
-            if not bench.phone.pull(result, here / "output.bin"):
-                return None
-            found.append(np.fromfile(here / "output.bin", np.float32))
+            ends = (str(given / f"{index}.bin"), str(results / f"{index}.bin"))
+            _printed(bench, litert_tool.golden_flags(graph, (1, *rows.shape[1:]), *ends))
+        bench.phone.pull(results, outputs)
+        written = [outputs / f"{index}.bin" for index in range(len(rows))]
+        if not all(path.is_file() for path in written):
+            return None
+        found = [np.fromfile(path, np.float32) for path in written]
     if len({len(vector) for vector in found}) > 1:
         return np.empty((0, 0), np.float32)
     return np.stack(found)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.probe.result import GoldenCheck
-from export.verify.golden import Golden, golden_pixels, read_golden
+from export.verify.golden import MIN_COSINE, Golden, golden_pixels, read_golden
 from export.verify.golden_check import LENGTH_TOLERANCE
 from retrieval.encode.onnx import as_input
 from retrieval.spec.bundle import Bundle, Interface, Precision
@@ -111,7 +111,8 @@ def _rows(
     expected: Sequence[Sequence[float]],
     golden: Golden,
 ) -> GoldenRows:
-    return GoldenRows(tuple(names), rows, np.array(expected), golden.min_cosine)
+    least = {**MIN_COSINE, **golden.min_cosine}
+    return GoldenRows(tuple(names), rows, np.array(expected), least)
 
 
 def _check(worst: float | None, least: float, failures: list[str]) -> GoldenCheck:

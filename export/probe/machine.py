@@ -10,7 +10,8 @@ from retrieval.evaluate.latency import machine_name
 
 def this_device() -> Device:
     """The machine that this process runs on."""
-    return Device(kind="host", model=machine_name())
+    # The last part of the name is the system, which has a place of its own.
+    return Device(kind="host", model=machine_name().rpartition(",")[0])
 
 
 def this_system() -> System:

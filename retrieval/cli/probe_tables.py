@@ -11,26 +11,26 @@ from export.probe.compare import FIGURES, Ratio
 from export.probe.result import FileResult, ProbeResult
 
 _NONE = "-"
-_HEADS = {
-    "p50_ms": "p50 ms",
-    "p90_ms": "p90 ms",
-    "cold_load_ms": "load ms",
-    "peak_memory_bytes": "peak MB",
-}
+_RATIOS = {"p50_ms": "p50", "p90_ms": "p90", "cold_load_ms": "load", "peak_memory_bytes": "memory"}
 
 
 def show_probe(probe: ProbeResult) -> None:
     """Print a table for people, and why files have no latency."""
     device, system = probe.device, probe.system
     maker = f"{device.maker} " if device.maker else ""
+    runtimes = dict.fromkeys(f"{x.runtime.name} {x.runtime.version}" for x in probe.files)
     table = Table(
         title=f"{probe.bundle.name} on {maker}{device.model}, {system.name} {system.version}",
+        caption=f"milliseconds, one photo or sentence a call; {', '.join(runtimes)}",
         title_justify="left",
+        caption_justify="left",
         box=box.SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
     )
-    for head in ("file", "runtime"):
-        table.add_column(head, overflow="fold")
-    for head in ("load ms", "first", "p50", "p90", "p99", "peak MB", "cosine"):
+    for head in ("file", "by"):
+        table.add_column(head, no_wrap=True)
+    for head in ("load", "first", "p50", "p90", "p99", "peak MB", "cosine"):
         table.add_column(head, justify="right", no_wrap=True)
     for file in probe.files:
         table.add_row(*_cells(file))
@@ -49,15 +49,22 @@ def show_probe(probe: ProbeResult) -> None:
 def show_ratios(ratios: Sequence[Ratio], first: Path, second: Path) -> None:
     """Print both probes' figures and their ratio, row by row."""
     table = Table(
-        title=f"{second} compared with {first}; above 1 is slower or larger",
+        title=f"{second} / {first}: above 1 is slower or larger",
         title_justify="left",
         box=box.SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
     )
-    table.add_column("file", overflow="fold")
-    for name in FIGURES:
-        table.add_column(_HEADS[name], justify="right", no_wrap=True)
+    table.add_column("file", no_wrap=True)
+    for head in ("p50 ms of A", "of B", *_RATIOS.values()):
+        table.add_column(head, justify="right", no_wrap=True)
     for ratio in ratios:
-        table.add_row(" ".join(ratio.key), *(_ratio(ratio, name) for name in FIGURES))
+        p50s = (ratio.first["p50_ms"], ratio.second["p50_ms"])
+        table.add_row(
+            " ".join(ratio.key),
+            *(_written(value, ".2f") for value in p50s),
+            *(_written(ratio.ratio(name), ".2f") for name in _RATIOS),
+        )
     Console(soft_wrap=True, highlight=False, markup=False).print(table)
 
 
@@ -80,10 +87,9 @@ def _cells(file: FileResult) -> list[str]:
     times = [getattr(timing, name) if timing else None for name in names]
     peak = None if file.peak_memory_bytes is None else file.peak_memory_bytes / 1e6
     cosine = file.golden.worst_cosine if file.golden else None
-    runtime = f"{file.runtime.name} {file.runtime.version}, {file.delegate}"
     return [
         _name(file),
-        runtime,
+        file.delegate,
         *(_written(value, ".2f") for value in times),
         _written(peak, ".1f"),
         _written(cosine, ".5f"),
@@ -92,15 +98,6 @@ def _cells(file: FileResult) -> list[str]:
 
 def _name(file: FileResult) -> str:
     return " ".join(file.key)
-
-
-def _ratio(ratio: Ratio, name: str) -> str:
-    value = ratio.ratio(name)
-    if value is None:
-        return _NONE
-    scale = 1e-6 if name == "peak_memory_bytes" else 1
-    first, second = ((figures[name] or 0) * scale for figures in (ratio.first, ratio.second))
-    return f"{first:.2f} > {second:.2f} x{value:.2f}"
 
 
 def _written(value: float | None, form: str) -> str:
