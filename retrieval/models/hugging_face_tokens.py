@@ -22,7 +22,7 @@ def clip_tokenizer(folder: Path, context_length: int) -> Tokenizer:
     """CLIP's tokenizer with a folder's own vocabulary.
 
     Sentences are cleaned as OpenAI's CLIP does, encoding errors and HTML entities mended,
-    which transformers leaves out.
+    which transformers leaves out; ids are otherwise those of transformers, padding too.
 
     Args:
         folder: With ``tokenizer.json``, or with ``vocab.json`` and ``merges.txt``.
@@ -32,15 +32,18 @@ def clip_tokenizer(folder: Path, context_length: int) -> Tokenizer:
         CheckpointError: They are missing, or ids are counted otherwise than CLIP's.
     """
     ids, merges = _clip_vocabulary(folder)
-    tokenizer = Tokenizer.from_merges(
-        "".join(f"{merge}\n" for merge in merges), context_length=context_length
-    )
+    lines = [f"{merge}\n" for merge in merges]
+    tokenizer = Tokenizer.from_merges("".join(lines), context_length=context_length)
     pieces = [*BYTE_SYMBOLS, *(merge.replace(" ", "") for merge in merges)]
     if len(ids) != len(pieces) + 2 or any(ids.get(p) != i for i, p in enumerate(pieces)):
         raise CheckpointError(
             f"the vocabulary of {folder} is not laid out as CLIP's: bytes, merges, start and end"
         )
-    return tokenizer
+    padding = _named(_tokenizer_settings(folder), "pad_token")
+    pad_id = tokenizer.spec.end_id if padding is None else ids.get(padding)
+    if pad_id is None:
+        raise CheckpointError(f"the vocabulary of {folder} has no pad_token {json.dumps(padding)}")
+    return Tokenizer("".join(lines), tokenizer.spec.model_copy(update={"pad_id": pad_id}))
 
 
 def siglip_tokenizer(
@@ -125,11 +128,17 @@ def _tokenizer_settings(folder: Path) -> dict[str, Any]:
 def _id_of(
     tokenizer: SentencePieceTokenizer, folder: Path, settings: Mapping[str, Any], which: str
 ) -> int:
-    named = settings.get(which)
-    token = named.get("content") if isinstance(named, dict) else named
-    if not isinstance(token, str):
+    token = _named(settings, which)
+    if token is None:
         raise CheckpointError(f"{folder} names no {which} in tokenizer_config.json")
     found = tokenizer.id_of(token)
     if found is None:
         raise CheckpointError(f"the vocabulary of {folder} has no {which} {json.dumps(token)}")
     return found
+
+
+def _named(settings: Mapping[str, Any], which: str) -> str | None:
+    """A special token's text, which files give plainly or as an object."""
+    named = settings.get(which)
+    token = named.get("content") if isinstance(named, dict) else named
+    return token if isinstance(token, str) else None

@@ -1,7 +1,6 @@
 """open_clip's models as dual encoders of ours: as teachers, and to export as they are."""
 
 import difflib
-import hashlib
 import logging
 import warnings
 from pathlib import Path
@@ -15,9 +14,16 @@ from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.checkpoint import Checkpoint, fingerprint
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.open_clip_attention import separate_attention
+from retrieval.models.open_clip_siglip import (
+    attention_pooled_spec,
+    attention_pooled_weights,
+    is_siglip_text,
+    open_clip_siglip_tokenizer,
+)
 from retrieval.models.open_clip_text import text_tower_spec, text_tower_weights
+from retrieval.models.state import state_sha256
 from retrieval.spec.errors import CheckpointError
-from retrieval.spec.model import ModelConfig, OpenClipTower, TextTower
+from retrieval.spec.model import AttentionPooledTower, ModelConfig, OpenClipTower, TextTower
 from retrieval.spec.preprocessing import Preprocessing
 
 RANDOM = "random"
@@ -53,8 +59,8 @@ def parse_name(name: str) -> OpenClipName:
 def load_open_clip(name: str, *, random_weights: bool = False) -> Checkpoint:
     """Load an open_clip model, its preprocessing and its tokenizer.
 
-    The image tower stays open_clip's but for its attention; the text tower becomes ours
-    with the same weights.
+    The image tower stays open_clip's but for its attention, SigLIP's becomes ours; the text
+    tower becomes ours with the same weights.
 
     Args:
         name: ``MODEL/TAG`` from open_clip's hub, ``MODEL/path/to/weights.pt``,
@@ -63,23 +69,28 @@ def load_open_clip(name: str, *, random_weights: bool = False) -> Checkpoint:
 
     Raises:
         CheckpointError: The model or its weights are unknown, cannot be read, or use a text
-            tower or tokenizer that is not CLIP's.
+            tower or tokenizer that is neither CLIP's nor SigLIP's.
+        MissingExtraError: Its tokenizer needs a library that is not installed.
     """
     wanted = parse_name(name)
     if wanted.pretrained == RANDOM and not random_weights:
         raise CheckpointError(f"{name} would be a model with random weights: of use in tests only")
     options = _options(wanted)
     text = text_tower_spec(name, options)
+    tokenizer = _tokenizer(wanted, options["text_cfg"])
     source = _create(wanted, options)
-    config = _config(name, source, options, text)
+    config = _config(name, source, options, text, tokenizer)
     model = DualEncoder(config)
-    separate_attention(source.visual)
-    model.image.load_state_dict(source.visual.state_dict())
+    if isinstance(config.image, AttentionPooledTower):
+        model.image.load_state_dict(attention_pooled_weights(source.visual))
+    else:
+        separate_attention(source.visual)
+        model.image.load_state_dict(source.visual.state_dict())
     model.text.load_state_dict(text_tower_weights(source))
     return Checkpoint(
         model=model.eval(),
-        tokenizer=Tokenizer.clip(context_length=config.tokens.context_length),
-        fingerprint=fingerprint(config, _weights_sha256(model)),
+        tokenizer=tokenizer,
+        fingerprint=fingerprint(config, state_sha256(model)),
         metrics={},
     )
 
@@ -176,17 +187,24 @@ def _tags(model: str) -> str:
     return f"; it knows {', '.join(tags[:_TAGS_SHOWN])}{more}" if tags else ""
 
 
-def _config(name: str, source: Any, options: dict[str, Any], text: TextTower) -> ModelConfig:
+def _tokenizer(wanted: OpenClipName, text: dict[str, Any]) -> Tokenizer:
+    if is_siglip_text(text):
+        return open_clip_siglip_tokenizer(wanted.model, text)
+    return Tokenizer.clip(context_length=int(text.get("context_length", 77)))
+
+
+def _config(
+    name: str, source: Any, options: dict[str, Any], text: TextTower, tokenizer: Tokenizer
+) -> ModelConfig:
     kept = {key: options[key] for key in ("vision_cfg", "quick_gelu") if key in options}
-    context = int(options["text_cfg"].get("context_length", 77))
     try:
         return ModelConfig(
             name=name.rsplit("/", 1)[-1] if name.startswith(HUB) else name,
             embedding_dim=options["embed_dim"],
-            image=OpenClipTower(model=name, options=kept),
+            image=attention_pooled_spec(source.visual) or OpenClipTower(model=name, options=kept),
             text=text,
             preprocessing=_preprocessing(name, source.visual.preprocess_cfg),
-            tokens=Tokenizer.clip(context_length=context).spec,
+            tokens=tokenizer.spec,
         )
     except ValidationError as error:
         first = error.errors()[0]
@@ -207,11 +225,3 @@ def _preprocessing(name: str, found: dict[str, Any]) -> Preprocessing:
         mean=tuple(found["mean"]),
         std=tuple(found["std"]),
     )
-
-
-def _weights_sha256(model: nn.Module) -> str:
-    digest = hashlib.sha256()
-    for key, tensor in sorted(model.state_dict().items()):
-        digest.update(key.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -3,6 +3,7 @@
 import json
 import sys
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -13,10 +14,12 @@ from export.bundle import pack_bundle
 from export.verify.golden_inputs import SENTENCES
 from retrieval.cli.app import main
 from retrieval.encode.load import open_encoder
+from retrieval.encode.torch import TorchEncoder
 from retrieval.models.checkpoint import load_checkpoint, save_checkpoint
 from retrieval.models.open_clip import load_open_clip, parse_name
 from retrieval.spec.errors import CheckpointError
 from retrieval.vision.preprocess import load_pixels
+from tests.hugging_face import siglip_folder
 
 TEXT = {"width": 32, "heads": 2, "layers": 2}
 VIT = {"image_size": 64, "layers": 2, "width": 32, "patch_size": 16, "head_width": 16}
@@ -40,20 +43,77 @@ MODELS = {
         "text_cfg": {**TEXT, "no_causal_mask": True, "proj_bias": False},
     },
     "tiny-biased": {"embed_dim": 24, "vision_cfg": VIT, "text_cfg": {**TEXT, "proj_bias": True}},
+    "tiny-scaled": {"embed_dim": 24, "vision_cfg": VIT, "text_cfg": {**TEXT, "ls_init_value": 0.1}},
     "tiny-hf": {
         "embed_dim": 24,
         "vision_cfg": VIT,
         "text_cfg": {**TEXT, "hf_tokenizer_name": "bert-base-uncased"},
     },
 }
+SIGLIP_TEXT = {
+    **TEXT,
+    "context_length": 16,
+    "vocab_size": 400,
+    "tokenizer_kwargs": {"clean": "canonicalize"},
+    "no_causal_mask": True,
+    "proj_bias": True,
+    "pool_type": "last",
+    "norm_kwargs": {"eps": 1e-6},
+}
+SIGLIP_VISION = {"image_size": 32, "timm_pool": "map", "timm_proj": "none"}
+
+
+def siglip_models(folders):
+    """SigLIP, SigLIP 2, and one whose image tower has parts that ours has not."""
+    first = {**SIGLIP_TEXT, "hf_tokenizer_name": str(folders / "siglip")}
+    second = {
+        **SIGLIP_TEXT,
+        "hf_tokenizer_name": str(folders / "siglip2"),
+        "act_kwargs": {"approximate": "tanh"},
+    }
+    return {
+        "tiny-siglip": {
+            "embed_dim": 32,
+            "custom_text": True,
+            "vision_cfg": {**SIGLIP_VISION, "timm_model_name": "leanclip_tiny_siglip"},
+            "text_cfg": first,
+        },
+        "tiny-siglip2": {
+            "embed_dim": 32,
+            "custom_text": True,
+            "vision_cfg": {**SIGLIP_VISION, "timm_model_name": "leanclip_tiny_siglip"},
+            "text_cfg": second,
+        },
+        "tiny-siglip-registers": {
+            "embed_dim": 96,
+            "custom_text": True,
+            "vision_cfg": {**SIGLIP_VISION, "image_size": 160, "timm_model_name": "test_vit3"},
+            "text_cfg": first,
+        },
+    }
+
+
+def leanclip_tiny_siglip(pretrained=False, **options):
+    """A timm model of SigLIP's kind, small enough for a test."""
+    from timm.models.vision_transformer import VisionTransformer
+
+    shape = {"img_size": 32, "patch_size": 16, "embed_dim": 32, "depth": 2, "num_heads": 2}
+    return VisionTransformer(
+        **shape, class_token=False, global_pool="map", num_classes=options.get("num_classes", 0)
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)
 def open_clip(tmp_path_factory):
     import open_clip
+    import timm
 
+    tokenizers = tmp_path_factory.mktemp("tokenizers")
+    siglip_folder(tokenizers / "siglip")
+    siglip_folder(tokenizers / "siglip2", kind="bpe")
+    timm.models.register_model(leanclip_tiny_siglip)
     folder = tmp_path_factory.mktemp("configs")
-    for name, config in MODELS.items():
+    for name, config in {**MODELS, **siglip_models(tokenizers)}.items():
         (folder / f"{name}.json").write_text(json.dumps(config))
     open_clip.add_model_config(folder)
     return open_clip
@@ -76,7 +136,45 @@ def both(name, open_clip, **options):
     return theirs, load_open_clip(f"{name}/random", random_weights=True)
 
 
-@pytest.mark.parametrize("name", ["tiny-vit", "tiny-rn", "tiny-timm"])
+def awake(model):
+    """Weights large enough that every part of a model counts."""
+    torch.manual_seed(2)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("tiny-siglip", "attention_pooled"),
+        ("tiny-siglip2", "attention_pooled"),
+        ("tiny-siglip-registers", "open_clip"),
+    ],
+)
+def test_siglip_embeds_as_open_clip_does(name, kind, open_clip, photo, tmp_path):
+    theirs = open_clip.create_model(name).eval()
+    awake(theirs)
+    torch.save(theirs.state_dict(), tmp_path / "weights.pt")
+    ours = load_open_clip(f"{name}/{tmp_path / 'weights.pt'}")
+    assert ours.config.image.kind == kind
+    with torch.no_grad():
+        settings = open_clip.transform.PreprocessCfg(**theirs.visual.preprocess_cfg)
+        transform = open_clip.transform.image_transform_v2(settings, is_train=False)
+        image = transform(Image.open(photo))[None]
+        expected_photo = theirs.encode_image(image, normalize=True).numpy()
+        ids = open_clip.get_tokenizer(name)(list(SENTENCES))
+        expected_texts = theirs.encode_text(ids, normalize=True).numpy()
+    assert ours.tokenizer.batch(SENTENCES).tolist() == ids.tolist()
+    encoder = TorchEncoder(ours)
+    np.testing.assert_allclose(encoder.encode_sentences(SENTENCES), expected_texts, atol=1e-4)
+    pixels = load_pixels(photo, encoder.preprocessing)[None]
+    np.testing.assert_allclose(encoder.encode_pixels(pixels), expected_photo, atol=1e-4)
+    save_checkpoint(tmp_path / "saved", ours.model, ours.tokenizer)
+    again = TorchEncoder(tmp_path / "saved")
+    np.testing.assert_allclose(again.encode_pixels(pixels), expected_photo, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["tiny-vit", "tiny-rn", "tiny-timm", "tiny-biased"])
 def test_bundle_embeds_as_open_clip_does(name, open_clip, photo, tmp_path):
     theirs, ours = both(name, open_clip)
     with torch.no_grad():
@@ -117,6 +215,10 @@ def test_weights_from_a_file_decide_the_fingerprint(open_clip, tmp_path):
     assert load_open_clip(f"tiny-vit/{path}").fingerprint != ours.fingerprint
 
 
+def unreachable(name, **options):
+    raise ConnectionError("no network in tests")
+
+
 def test_a_tag_decides_the_activation(open_clip, monkeypatch):
     """ViT-B-32/openai was trained with QuickGELU, which the name ViT-B-32 does not say."""
     made = {}
@@ -139,18 +241,21 @@ def test_a_tag_decides_the_activation(open_clip, monkeypatch):
         ("ViT-B-32/nothing", "'nothing' is neither a file nor weights of ViT-B-32"),
         ("ViT-B-32/random", "random weights"),
         ("coca_ViT-B-32/mscoco_finetuned_laion2b_s13b_b90k", "CoCa"),
-        ("ViT-B-16-SigLIP/webli", "only models with CLIP's own tokenizer"),
+        ("ViT-H-14-CLIPA/datacomp1b", "bert-base-uncased; only models with CLIP's own tokenizer"),
+        ("nllb-clip-base-siglip/v1", "facebook/nllb.*; only models with CLIP's own tokenizer"),
+        ("ViT-B-16-SigLIP/webli", "timm/ViT-B-16-SigLIP .* cannot be fetched"),
         ("local-dir:/nowhere", "cannot read local-dir:/nowhere's configuration"),
     ],
 )
-def test_what_cannot_be_used_is_one_clear_line(name, message):
+def test_what_cannot_be_used_is_one_clear_line(name, message, monkeypatch):
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
     with pytest.raises(CheckpointError, match=message) as error:
         load_open_clip(name)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("tiny-biased", "sets proj_bias to True"), ("tiny-hf", "bert-base")]
+    ("name", "message"), [("tiny-scaled", "sets ls_init_value to 0.1"), ("tiny-hf", "bert-base")]
 )
 def test_text_towers_that_ours_cannot_be_are_refused(name, message):
     with pytest.raises(CheckpointError, match=message):
