@@ -1,7 +1,9 @@
 """What a shell app is asked to do, and the folder in which it finds that."""
 
+import json
 import shutil
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,8 +14,9 @@ from export.probe.plan import Plan
 from export.probe.result import DeviceKind, ProbeResult
 from export.verify.golden import GOLDEN
 from retrieval.spec.base import Spec
-from retrieval.spec.bundle import MANIFEST
+from retrieval.spec.bundle import MANIFEST, TowerFile
 from retrieval.spec.errors import ProbeError
+from retrieval.spec.files import write_json
 
 RUNS = 2 * LEAST_RUNS
 JOB = "job.json"
@@ -30,7 +33,7 @@ class Job(Spec):
     run: str
     """Names the folder in which all lies, and in which the app puts ``result.json``."""
     files: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Paths of tower files relative to ``bundle``; what else its manifest names is not there."""
+    """Paths of tower files relative to ``bundle``; its manifest names no others."""
     threads: int
     warm_ups: int = WARM_UPS
     runs: int = RUNS
@@ -53,13 +56,22 @@ def stage_job(plan: Plan, run: str, folder: Path) -> None:
     )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / JOB).write_text(job.model_dump_json(indent=2) + "\n", "utf-8")
-    for name in (MANIFEST, GOLDEN, plan.bundle.text.vocabulary_file, *job.files):
-        source, target = plan.folder / name, folder / BUNDLE / name
+    stage_bundle(plan, plan.files, folder / BUNDLE)
+
+
+def stage_bundle(plan: Plan, files: Sequence[TowerFile], folder: Path) -> None:
+    """Copy a bundle of which only some tower files are there, and named in its manifest."""
+    manifest = json.loads((plan.folder / MANIFEST).read_text("utf-8"))
+    kept = [file.file for file in files]
+    manifest["files"] = [entry for entry in manifest["files"] if entry["file"] in kept]
+    for name in (GOLDEN, plan.bundle.text.vocabulary_file, *kept):
+        source, target = plan.folder / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target)
+            shutil.copytree(source, target, dirs_exist_ok=True)
         else:
             shutil.copyfile(source, target)
+    write_json(folder / MANIFEST, manifest)
 
 
 def seconds_allowed(plan: Plan) -> float:

@@ -16,8 +16,8 @@ from export.probe.result import DeviceKind, ProbeResult
 from export.probe.subjects import TORCH, check_runtime, installed_formats
 from retrieval.spec.errors import ProbeError
 
-WEB = Path(__file__).resolve().parents[2] / "apps" / "web"
-"""The web shell in a checkout of leanclip's repository."""
+WEB = Path(__file__).resolve().parents[2] / "build" / "web"
+"""Where the web shell is assembled in a checkout of leanclip's repository."""
 
 _DEVICE_FORMATS: dict[str, tuple[str, ...]] = {
     "android": ("litert", "onnx"),
