@@ -48,8 +48,8 @@ def main(
     for path in data or DATA:
         costs = measure(encoder, path, photos)
         # Folders of the machine are nobody's business.
-        inside = path.resolve().is_relative_to(REPOSITORY)
-        name = str(path.resolve().relative_to(REPOSITORY)) if inside else path.name
+        inside = path.absolute().is_relative_to(REPOSITORY)
+        name = path.absolute().relative_to(REPOSITORY).as_posix() if inside else path.name
         results[name] = summarise(costs)
         raw += [{"data": name, **row(cost)} for cost in costs]
         typer.echo(f"\n{name}\n{table(costs)}")

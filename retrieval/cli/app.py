@@ -36,6 +36,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command("evaluate", "evaluate", "Recall@k of a model on captioned photos."),
     "export": Command("export", "export", "Turn a checkpoint into a bundle.", "export"),
     "quantize": Command("quantize", "quantize", "Add files to a bundle.", "export"),
+    "verify": Command("verify", "verify", "Prove that a bundle still retrieves.", "export"),
     "import": Command("import_model", "import_model", "Make a bundle of a stock model.", "export"),
     "probe": Command("probe", "probe", "Time a bundle's files, here or on a device."),
     "report": Command("report", "report", "Gather probes into one table and one plot."),

@@ -1,0 +1,102 @@
+"""Puts what a verification found into the bundle, each file whole or not at all."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from export.report import REPORT, read_report
+from export.verify.figures import Verification
+from export.verify.golden import GOLDEN
+from export.verify.ladder import TOLERANCE, Tell, Verified, verify
+from export.verify.page import render
+from export.verify.resizing import ResizingCost
+from retrieval.corpora.pairs import CaptionedPhoto
+from retrieval.models.checkpoint import Checkpoint
+from retrieval.spec.bundle import MANIFEST, Bundle, read_bundle
+from retrieval.spec.files import replacing, write_json
+
+PAGE = "report.html"
+VERIFICATION = "verification"
+RESIZING = "resizing"
+
+
+def save(
+    folder: Path, verified: Verified, resizing: Sequence[ResizingCost] | None = None
+) -> dict[str, Any]:
+    """Write the report, its page, and what has changed of manifest and golden file.
+
+    What the exporter and earlier verifications wrote into other sections of the report stays.
+
+    Args:
+        folder: The bundle.
+        verified: From `verify`.
+        resizing: From `measure_resizing`, if it was measured.
+
+    Returns:
+        The report.
+    """
+    report = read_report(folder)
+    report[VERIFICATION] = as_json(verified.verification)
+    if resizing is not None:
+        report[RESIZING] = [cost.model_dump(mode="json") for cost in resizing]
+    page = render(verified.bundle, verified.verification, resizing or _earlier(report))
+    if verified.golden is not None:
+        _write_text(folder / GOLDEN, verified.golden.model_dump_json() + "\n")
+    if verified.bundle != read_bundle(folder):
+        write_json(folder / MANIFEST, verified.bundle.model_dump(mode="json"))
+    _write_text(folder / PAGE, page)
+    write_json(folder / REPORT, report)
+    return report
+
+
+def recommend(
+    folder: Path,
+    pairs: Sequence[CaptionedPhoto],
+    tolerance: float = TOLERANCE,
+    *,
+    checkpoint: Checkpoint | None = None,
+    tell: Tell = lambda doing: None,
+) -> Bundle:
+    """Mark, for each format that runs here, the smallest files that still retrieve.
+
+    The bundle is verified for that, and its report written.
+
+    Args:
+        folder: The bundle.
+        pairs: Captioned photos, as `read_pairs` gives them.
+        tolerance: Points of recall@10 that may be lost, either way.
+        checkpoint: What the bundle was exported from; else its fp32 ONNX files are the truth.
+        tell: Told what is being done.
+
+    Returns:
+        The manifest as it was written.
+
+    Raises:
+        BundleError: The bundle is damaged, or was not made from the checkpoint.
+        EvaluationError: There is no truth to rest on, or no photo can be decoded.
+    """
+    verified = verify(
+        folder, pairs, checkpoint=checkpoint, recommended=True, tolerance=tolerance, tell=tell
+    )
+    save(folder, verified)
+    return verified.bundle
+
+
+def as_json(verification: Verification) -> dict[str, Any]:
+    """A verification as plain data, with whether the bundle passed."""
+    failures = list(verification.failures)
+    return {
+        "passed": not failures,
+        "failures": failures,
+        **verification.model_dump(mode="json"),
+    }
+
+
+def _earlier(report: dict[str, Any]) -> list[ResizingCost] | None:
+    found = report.get(RESIZING)
+    return None if found is None else [ResizingCost.model_validate(one) for one in found]
+
+
+def _write_text(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, "utf-8")
