@@ -1,0 +1,22 @@
+/** What a browser tells of the machine that it runs on. */
+
+/** `device` and `system` of a probe's result. */
+export async function describeDevice() {
+  const told = navigator.userAgentData;
+  const more = (await told?.getHighEntropyValues?.(["architecture", "bitness", "model", "platformVersion"])) ?? {};
+  const processors = `${navigator.hardwareConcurrency ?? "unknown number of"} logical processors`;
+  const architecture = [more.architecture, more.bitness && `${more.bitness} bit`].filter(Boolean).join(" ");
+  const brand = told?.brands.find(({ brand: name }) => !/not.?a.?brand|^chromium$/i.test(name)) ?? told?.brands[0];
+  return {
+    device: {
+      kind: "browser",
+      maker: null,
+      model: [more.model, architecture, processors].filter(Boolean).join(", "),
+    },
+    system: {
+      name: told?.platform || navigator.platform || "unknown",
+      version: more.platformVersion ?? "",
+      browser: brand ? `${brand.brand} ${brand.version}` : navigator.userAgent,
+    },
+  };
+}
