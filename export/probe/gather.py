@@ -130,7 +130,7 @@ def _row(probe: ProbeResult, file: FileResult) -> Row:
     known: Row = {
         "model": probe.bundle.name,
         "device": f"{maker}{probe.device.model}",
-        "system": f"{probe.system.name} {probe.system.version}{browser}",
+        "system": f"{probe.system.name} {probe.system.version}".rstrip() + browser,
         "runtime": f"{file.runtime.name} {file.runtime.version}",
         "golden_cosine": file.golden.worst_cosine if file.golden else None,
         "slow_down": file.sustained.slow_down if file.sustained else None,

@@ -17,10 +17,10 @@ _RATIOS = {"p50_ms": "p50", "p90_ms": "p90", "cold_load_ms": "load", "peak_memor
 def show_probe(probe: ProbeResult) -> None:
     """Print a table for people, and why files have no latency."""
     device, system = probe.device, probe.system
-    maker = f"{device.maker} " if device.maker else ""
+    where = [device.maker, device.model, "with", system.name, system.version, system.browser]
     runtimes = dict.fromkeys(f"{x.runtime.name} {x.runtime.version}" for x in probe.files)
     table = Table(
-        title=f"{probe.bundle.name} on {maker}{device.model}, {system.name} {system.version}",
+        title=f"{probe.bundle.name} on {' '.join(word for word in where if word)}",
         caption=f"milliseconds, one photo or sentence a call; {', '.join(runtimes)}",
         title_justify="left",
         caption_justify="left",
