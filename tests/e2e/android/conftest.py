@@ -1,10 +1,10 @@
-"""The core is compiled once for all of its tests."""
+"""The core is compiled and started once for all of its tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from android_core import MISSING, Core, compile_core
+from android_core import MISSING, Core, compile_core, no_reply
 
 
 @pytest.fixture(scope="session")
@@ -15,8 +15,14 @@ def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.fail(MISSING, pytrace=False)
 
 
+@pytest.fixture(scope="session")
+def running(classes: Path) -> Iterator[Core]:
+    core = Core(classes)
+    yield core
+    core.close()
+
+
 @pytest.fixture
-def core(classes: Path) -> Iterator[Core]:
-    running = Core(classes)
+def core(running: Core) -> Iterator[Core]:
     yield running
-    running.close()
+    running.reply = no_reply

@@ -28,7 +28,15 @@ FRAGMENTS = [
     *("<start_of_text>", "<end_of_text>", "<START_OF_TEXT>", "<\u017ftart_of_text>", "a" * 90),
 ]
 BROKEN = [
-    *("schÃ¶n", "voilÃ le travail", "â€œquotedâ€\x9d", "Ã la mode", "lâ€™Ã©tÃ©", "â€ť", "Ð¿Ñ€Ð¸Ð²ÐµÑ‚"),
+    *(
+        "schÃ¶n",
+        "voilÃ le travail",
+        "â€œquotedâ€\x9d",
+        "Ã la mode",
+        "lâ€™Ã©tÃ©",
+        "â€ť",
+        "Ð¿Ñ€Ð¸Ð²ÐµÑ‚",
+    ),
     *("ð\x9f\x90¶", "ðŸ¶ dog", "l’été".encode().decode("latin-1"), "RÃ©union â€“ cafÃ©"),
     *("\xed\xa0\xbd\xed\xb0\xb6", "Î‘Î¸Î®Î½Î±", "Å¾luÅ¥ouÄkÃ½", "â€\ufffd", "naÃ¯ve \x85 ok"),
     *("вЂњРїСЂРёРІРµС‚вЂќ", "√©t√©", "├⌐t├⌐", "100 â‚¬", "Ãƒ\xa0 bientÃ´t", "\x93hi\x94", "Â£20"),

@@ -46,8 +46,12 @@ public final class Preprocessor {
                 : resized(width - 2 * left, height - 2 * top);
         int storedWidth = upright[sideways ? 1 : 0];
         int storedHeight = upright[sideways ? 0 : 1];
-        byte[] rgb =
-                Resampler.resize(photo, box, storedWidth, storedHeight, spec.filter, spec.fill);
+        // In the order of the upright photo's sides, since each pass rounds and clips.
+        byte[] rgb = sideways
+                ? Resampler.resizeDownFirst(
+                        photo, box, storedWidth, storedHeight, spec.filter, spec.fill)
+                : Resampler.resize(
+                        photo, box, storedWidth, storedHeight, spec.filter, spec.fill);
         return square(turned(rgb, storedWidth, storedHeight, turn), upright[0], upright[1]);
     }
 

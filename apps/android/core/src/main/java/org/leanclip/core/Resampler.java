@@ -98,7 +98,7 @@ public final class Resampler {
     }
 
     /**
-     * Resizes a part of a photo.
+     * Resizes a part of a photo: across, then down, each rounded to whole levels.
      *
      * @param photo its transparent pixels are laid over {@code fill}
      * @param box left, top, right and bottom of the part, in pixels; not rounded
@@ -111,28 +111,71 @@ public final class Resampler {
             PixelRows photo, float[] box, int width, int height, Filter filter, int[] fill) {
         Weights across = new Weights(photo.width(), box[0], box[2], width, filter);
         Weights down = new Weights(photo.height(), box[1], box[3], height, filter);
+        Source source = new Source(photo, fill);
         int top = down.first[0];
         int bottom = down.end(height - 1);
-        byte[] narrow = new byte[(bottom - top) * width * CHANNELS];
-        int[] argb = new int[photo.width()];
-        int[] rgb = new int[photo.width() * CHANNELS];
+        byte[][] narrow = new byte[bottom - top][];
         for (int row = top; row < bottom; row++) {
-            photo.read(row, argb);
-            layOver(fill, argb, rgb);
-            shrinkRow(rgb, across, narrow, (row - top) * width * CHANNELS);
+            narrow[row - top] = shrinkRow(source.row(row), across);
         }
-        return shrinkColumns(narrow, top, width, height, down);
+        byte[] out = new byte[height * width * CHANNELS];
+        for (int row = 0; row < height; row++) {
+            byte[] shrunk = sumRows(narrow, down.first[row] - top, down.weights[row]);
+            System.arraycopy(shrunk, 0, out, row * shrunk.length, shrunk.length);
+        }
+        return out;
     }
 
-    private static void layOver(int[] fill, int[] argb, int[] rgb) {
-        for (int column = 0; column < argb.length; column++) {
-            int pixel = argb[column];
-            int alpha = pixel >>> 24;
-            for (int channel = 0; channel < CHANNELS; channel++) {
-                int value = (pixel >> (16 - 8 * channel)) & 0xFF;
-                rgb[column * CHANNELS + channel] =
-                        alpha == 255 ? value : blend(fill[channel], value, alpha);
+    /**
+     * The same, but down, then across: for photos that lie on their side, whose rows are the
+     * columns of the upright photo.
+     */
+    public static byte[] resizeDownFirst(
+            PixelRows photo, float[] box, int width, int height, Filter filter, int[] fill) {
+        Weights across = new Weights(photo.width(), box[0], box[2], width, filter);
+        Weights down = new Weights(photo.height(), box[1], box[3], height, filter);
+        Source source = new Source(photo, fill);
+        byte[][] rows = new byte[photo.height()][];
+        byte[] out = new byte[height * width * CHANNELS];
+        for (int row = 0; row < height; row++) {
+            // Only the rows under the filter are held, however large the photo.
+            for (int at = row == 0 ? 0 : down.first[row - 1]; at < down.first[row]; at++) {
+                rows[at] = null;
             }
+            for (int at = down.first[row]; at < down.end(row); at++) {
+                rows[at] = rows[at] == null ? source.row(at) : rows[at];
+            }
+            byte[] shrunk = shrinkRow(sumRows(rows, down.first[row], down.weights[row]), across);
+            System.arraycopy(shrunk, 0, out, row * shrunk.length, shrunk.length);
+        }
+        return out;
+    }
+
+    /** Rows of a photo as RGB without transparency. */
+    private static final class Source {
+        private final PixelRows photo;
+        private final int[] fill;
+        private final int[] argb;
+
+        Source(PixelRows photo, int[] fill) {
+            this.photo = photo;
+            this.fill = fill;
+            argb = new int[photo.width()];
+        }
+
+        byte[] row(int row) {
+            photo.read(row, argb);
+            byte[] rgb = new byte[argb.length * CHANNELS];
+            for (int column = 0; column < argb.length; column++) {
+                int pixel = argb[column];
+                int alpha = pixel >>> 24;
+                for (int channel = 0; channel < CHANNELS; channel++) {
+                    int value = (pixel >> (16 - 8 * channel)) & 0xFF;
+                    int seen = alpha == 255 ? value : blend(fill[channel], value, alpha);
+                    rgb[column * CHANNELS + channel] = (byte) seen;
+                }
+            }
+            return rgb;
         }
     }
 
@@ -142,42 +185,40 @@ public final class Resampler {
         return ((sum >> 8) + sum) >> 8;
     }
 
-    private static void shrinkRow(int[] rgb, Weights across, byte[] out, int at) {
+    private static byte[] shrinkRow(byte[] rgb, Weights across) {
+        byte[] out = new byte[across.first.length * CHANNELS];
+        int at = 0;
         for (int column = 0; column < across.first.length; column++) {
-            int[] weights = across.weights[column];
             int red = HALF;
             int green = HALF;
             int blue = HALF;
             int from = across.first[column] * CHANNELS;
-            for (int weight : weights) {
-                red += rgb[from] * weight;
-                green += rgb[from + 1] * weight;
-                blue += rgb[from + 2] * weight;
+            for (int weight : across.weights[column]) {
+                red += (rgb[from] & 0xFF) * weight;
+                green += (rgb[from + 1] & 0xFF) * weight;
+                blue += (rgb[from + 2] & 0xFF) * weight;
                 from += CHANNELS;
             }
             out[at++] = clipped(red);
             out[at++] = clipped(green);
             out[at++] = clipped(blue);
         }
+        return out;
     }
 
-    private static byte[] shrinkColumns(
-            byte[] narrow, int top, int width, int height, Weights down) {
-        int stride = width * CHANNELS;
-        byte[] out = new byte[height * stride];
-        int[] sums = new int[stride];
-        for (int row = 0; row < height; row++) {
-            Arrays.fill(sums, HALF);
-            int from = (down.first[row] - top) * stride;
-            for (int weight : down.weights[row]) {
-                for (int place = 0; place < stride; place++) {
-                    sums[place] += (narrow[from + place] & 0xFF) * weight;
-                }
-                from += stride;
+    private static byte[] sumRows(byte[][] rows, int first, int[] weights) {
+        int[] sums = new int[rows[first].length];
+        Arrays.fill(sums, HALF);
+        for (int row = 0; row < weights.length; row++) {
+            byte[] values = rows[first + row];
+            int weight = weights[row];
+            for (int place = 0; place < sums.length; place++) {
+                sums[place] += (values[place] & 0xFF) * weight;
             }
-            for (int place = 0; place < stride; place++) {
-                out[row * stride + place] = clipped(sums[place]);
-            }
+        }
+        byte[] out = new byte[sums.length];
+        for (int place = 0; place < out.length; place++) {
+            out[place] = clipped(sums[place]);
         }
         return out;
     }
