@@ -11,6 +11,8 @@ JUMP = 3.0
 """How many times as large an error must be as that of the layers before it."""
 SHARE = 0.1
 """Part of the largest error; a jump that stays below it is not what makes a file fail."""
+CANCELLED = 0.1
+"""Part of a layer's inputs below which its output is taken for a difference of equals."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,24 @@ class Layer:
     expected: NDArray[Any]
     found: NDArray[Any]
 
-    @property
-    def error(self) -> float:
-        """Length of the difference by length of what was expected; infinite if not finite."""
-        one, other = self.expected.astype(np.float64), self.found.astype(np.float64)
-        if not np.isfinite(other).all():
-            return float("inf")
-        length = float(np.linalg.norm(one))
-        return float(np.linalg.norm(one - other)) / length if length else 0.0
+
+def errors_of(layers: Sequence[Layer]) -> list[float]:
+    """Root mean square of each difference, by that of what was expected; infinite if not finite.
+
+    What a layer makes of much larger inputs, such as a mean near zero, is compared with a
+    part of those: all of its own digits may be rounding.
+    """
+    sizes = [_size(layer.expected) for layer in layers]
+    errors = []
+    for layer, size in zip(layers, sizes, strict=True):
+        given = max((sizes[index] for index in layer.before), default=0.0)
+        scale = max(size, CANCELLED * given)
+        if not np.isfinite(layer.found).all():
+            errors.append(float("inf"))
+        else:
+            difference = _size(layer.expected.astype(np.float64) - layer.found)
+            errors.append(difference / scale if scale else difference)
+    return errors
 
 
 def first_jump(layers: Sequence[Layer]) -> str:
@@ -47,7 +59,7 @@ def first_jump(layers: Sequence[Layer]) -> str:
     """
     if not layers:
         return "not located: the two graphs have no intermediate results in common"
-    errors = [layer.error for layer in layers]
+    errors = errors_of(layers)
     largest = max(errors)
     if not largest:
         return "not located: all intermediate results are equal"
@@ -58,3 +70,7 @@ def first_jump(layers: Sequence[Layer]) -> str:
         if np.isfinite(inherited) and error > max(JUMP * inherited, least):
             return f"{layer.name}: relative error {error:.2g}, before it {inherited:.2g}"
     return f"no single layer: the error grows little by little to {largest:.2g}"
+
+
+def _size(values: NDArray[Any]) -> float:
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64)))) if values.size else 0.0

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +121,7 @@ def _write_pixels(
     shape = (len(first) + len(pairs), *first.shape[1:])
     # Thousands of photos do not fit into memory at a time, and a file of zeros costs nothing.
     room = path.with_suffix(".all.npy")
-    rows: NDArray[np.uint8] = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+    rows: np.memmap[Any, Any] = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
         room, "w+", np.uint8, shape
     )
     rows[: len(first)] = first

@@ -3,12 +3,15 @@
 import math
 from collections.abc import Sequence
 from html import escape
+from itertools import cycle
 
 from export.verify import cells
 from export.verify.figures import PairFigures
 
 _WIDTH, _HEIGHT = 720, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 24, 48
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 28, 48
+_SHIFTS = (-10, 20, 38)
+"""Of labels from their points, in turns, so that neighbours do not write over each other."""
 _COLOURS = ("#3367d6", "#c2410c", "#0f766e", "#7e22ce")
 
 
@@ -35,9 +38,10 @@ def draw(pairs: Sequence[PairFigures]) -> str:
     def down(change: float) -> float:
         return _TOP + (bottom - change) / spread * (_HEIGHT - _TOP - _BOTTOM)
 
+    points.sort(key=lambda point: point[0].bytes)
     marks = "".join(
-        _mark(pair, across(pair.bytes), down(-lost), formats.index(pair.format))
-        for pair, lost in points
+        _mark(pair, across(pair.bytes), down(-lost), formats.index(pair.format), shift)
+        for (pair, lost), shift in zip(points, cycle(_SHIFTS), strict=False)
     )
     return (
         f'<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
@@ -50,7 +54,7 @@ def draw(pairs: Sequence[PairFigures]) -> str:
     )
 
 
-def _mark(pair: PairFigures, x: float, y: float, number: int) -> str:
+def _mark(pair: PairFigures, x: float, y: float, number: int, shift: int) -> str:
     colour = _COLOURS[number % len(_COLOURS)]
     fill = colour if pair.opened else "none"
     anchor = "end" if x > _WIDTH - 160 else "start"
@@ -58,7 +62,7 @@ def _mark(pair: PairFigures, x: float, y: float, number: int) -> str:
     label = escape(f"{pair.format} {cells.pair_name(pair)}")
     return (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="{fill}" stroke="{colour}" '
-        f'stroke-width="2"/><text x="{beside:.1f}" y="{y - 6:.1f}" text-anchor="{anchor}">'
+        f'stroke-width="2"/><text x="{beside:.1f}" y="{y + shift:.1f}" text-anchor="{anchor}">'
         f"{label}</text>"
     )
 
