@@ -15,7 +15,7 @@ from export.targets.target import Inputs
 from export.verify.golden import Golden, golden_pixels, read_golden
 from retrieval.corpora.pairs import CaptionedPhoto, flatten_captions
 from retrieval.encode.batches import Advance, loaded_ahead
-from retrieval.language.tokenizer import Tokenizer
+from retrieval.language.opening import open_tokenizer
 from retrieval.spec.bundle import Bundle, check_file, read_bundle
 from retrieval.spec.errors import EvaluationError, PhotoError
 from retrieval.spec.preprocessing import Preprocessing
@@ -89,7 +89,7 @@ def gathered(
     for file in bundle.files:
         check_file(folder, file)
     golden = golden or read_golden(folder)
-    tokenizer = Tokenizer.from_spec(bundle.text, folder)
+    tokenizer = open_tokenizer(bundle.text, folder)
     jpegs = [base64.b64decode(photo.jpeg) for photo in golden.photos]
     first = golden_pixels(jpegs, bundle.preprocessing)
     with TemporaryDirectory(prefix="leanclip-verify-") as temporary:

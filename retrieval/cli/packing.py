@@ -2,7 +2,7 @@
 
 import json
 import sys
-from enum import StrEnum
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from export.quantize.calibration import Calibration, load_calibration
-from export.quantize.onnx import OnnxPrecision
 from export.report import REPORT
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.spec.bundle import Bundle
-
-
-class Precision(StrEnum):
-    """Choices of ``--precision``."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
-    INT8 = "int8"
-    TRAINED = "trained"
-
-    @property
-    def onnx(self) -> OnnxPrecision:
-        """The same, as the exporter names it."""
-        return self.value
 
 
 def listed(names: str | None) -> list[str]:
@@ -57,14 +42,23 @@ def calibration_for(
     return found
 
 
-def print_bundle(folder: Path, bundle: Bundle, *, as_json: bool) -> None:
-    """Print what was written: a table for people, or JSON alone on standard output."""
+def print_bundle(
+    folder: Path, bundle: Bundle, *, as_json: bool, more: Mapping[str, Any] | None = None
+) -> None:
+    """Print what was written: a table for people, or JSON alone on standard output.
+
+    Args:
+        folder: The bundle.
+        bundle: Its manifest.
+        as_json: Whether to print JSON.
+        more: What else the JSON says.
+    """
     parity = json.loads((folder / REPORT).read_text("utf-8"))["parity"]
     rows = [(file, _measured(parity.get(file.file, {}))) for file in bundle.files]
     if as_json:
         files = [file.model_dump(mode="json") | near for file, near in rows]
         summary = {"bundle": str(folder), "fingerprint": bundle.fingerprint, "files": files}
-        json.dump(summary, sys.stdout)
+        json.dump({**summary, **(more or {})}, sys.stdout)
         print()
         return
     table = Table(title=f"{bundle.name} in {folder}", title_justify="left")

@@ -33,16 +33,14 @@ class AttentionPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, length, width)`` to ``(batch, width)``."""
         batch, length, width = x.shape
-        head_dim = width // self.heads
-        # Spelled out, not fused: with one query there is nothing to gain from a fast kernel,
-        # and every converter knows these operations.
-        q = self.query(self.probe).view(1, 1, self.heads, head_dim).transpose(1, 2)
-        k, v = (
-            part(x).view(batch, length, self.heads, head_dim).transpose(1, 2)
-            for part in (self.key, self.value)
-        )
-        weights = ((q * head_dim**-0.5) @ k.transpose(-2, -1)).softmax(dim=-1)
-        found = self.output((weights @ v).reshape(batch, width))
+        shape = (self.heads, width // self.heads)
+        q = self.query(self.probe).view(1, 1, *shape)
+        k, v = (part(x).view(batch, length, *shape) for part in (self.key, self.value))
+        # Products and sums, since there is one query, the same for all photos: as a matrix
+        # product its left side would be a constant, which LiteRT cannot have in int8.
+        scores = (k * (q * shape[1] ** -0.5)).sum(dim=3, keepdim=True)
+        mixed = (scores.softmax(dim=1) * v).sum(dim=1)
+        found = self.output(mixed.reshape(batch, width))
         pooled: Tensor = found + self.down(self.activation(self.up(self.norm(found))))
         return pooled
 
