@@ -22,9 +22,12 @@ BY_HAND = (
     "x" * 5_000,
     "I'll we've she'd it's they're don't I'm 'S 'T O'Clock",
     "<start_of_text>a dog<end_of_text> <END_OF_TEXT>",
-    "Pok\u00e9mon na\u00efve \u00c5ngstr\u00f6m S\u00e3o Paulo \u0141\u00f3d\u017a Stra\u00dfe \u0130stanbul \u03a3\u03af\u03c3\u03c5\u03c6\u03bf\u03c2",
-    "\U0001f1e9\U0001f1ea\U0001f468\U0001f3fd\u200d\U0001f680 \u2764\ufe0f\u200d\U0001f525 1\ufe0f\u20e3",
-    "&eacute;&EACUTE;&Eacute &notit; &#233;&#xe9; &#128; &#0; &#xd800; &bogus; &amp;lt;b&amp;gt; & &;",
+    "Pok\u00e9mon na\u00efve \u00c5ngstr\u00f6m S\u00e3o Paulo \u0141\u00f3d\u017a",
+    "Stra\u00dfe \u0130stanbul \u03a3\u03af\u03c3\u03c5\u03c6\u03bf\u03c2",
+    "\U0001f1e9\U0001f1ea\U0001f468\U0001f3fd\u200d\U0001f680",
+    "\u2764\ufe0f\u200d\U0001f525 1\ufe0f\u20e3",
+    "&eacute;&EACUTE;&Eacute &notit; &#233;&#xe9; &#128; &#0; &#xd800;",
+    "&bogus; &amp;lt;b&amp;gt; & &;",
     "<b>&eacute;</b>\n&eacute; after a tag",
     "\ufeff\u00a0\u2003a\u3000dog\u2028\u2029\x0b\x0c\x1c\x85end",
     "\uff34\uff37\uff2f \uff8a\uff9f\uff6f\uff70 \ufb01sh \ufb05 \u0133s \u01c4 \u0149",
@@ -33,9 +36,9 @@ BY_HAND = (
     "100% $5 #1 a@b.c ... --- !!! ???",
 )
 BLOCKS = (
-    (0x20, 0x7F), (0xA1, 0xC0), (0xC0, 0x250), (0x370, 0x500), (0x5D0, 0x5EB), (0x620, 0x64B), (0x900, 0x940),
-    (0x1E00, 0x1F00), (0x2010, 0x2060), (0x2190, 0x2300), (0x3040, 0x3100), (0x4E00, 0x4F00),
-    (0xAC00, 0xAD00), (0xFB00, 0xFB07), (0xFF01, 0xFFBF), (0x1F300, 0x1F650),
+    (0x20, 0x7F), (0xA1, 0xC0), (0xC0, 0x250), (0x370, 0x500), (0x5D0, 0x5EB), (0x620, 0x64B),
+    (0x900, 0x940), (0x1E00, 0x1F00), (0x2010, 0x2060), (0x2190, 0x2300), (0x3040, 0x3100),
+    (0x4E00, 0x4F00), (0xAC00, 0xAD00), (0xFB00, 0xFB07), (0xFF01, 0xFFBF), (0x1F300, 0x1F650),
 )  # fmt: skip
 
 
@@ -100,7 +103,15 @@ def test_capitals_stay_where_the_bundle_says_so(modules: Page, python: Tokenizer
         assert found == [clean(sentence, lower_case=False), cased(sentence).tolist()], sentence
 
 
-@pytest.mark.parametrize("good", ["caf\u00e9 cr\u00e8me", "the dog\u2019s \u201cbone\u201d \u2013 big\u2026", "\u00bfqu\u00e9 tal, se\u00f1or?", "gr\u00fc\u00dfe \U0001f600 \u2764"])  # fmt: skip
+@pytest.mark.parametrize(
+    "good",
+    [
+        "caf\u00e9 cr\u00e8me",
+        "the dog\u2019s \u201cbone\u201d \u2013 big\u2026",
+        "\u00bfqu\u00e9 tal, se\u00f1or?",
+        "gr\u00fc\u00dfe \U0001f600 \u2764",
+    ],
+)
 def test_utf8_that_was_read_as_windows_1252_is_mended(modules: Page, good: str):
     garbled = good.encode().decode("sloppy-windows-1252")
     twice = garbled.encode().decode("sloppy-windows-1252")

@@ -6,7 +6,9 @@ export async function describeDevice() {
   const more = (await told?.getHighEntropyValues?.(["architecture", "bitness", "model", "platformVersion"])) ?? {};
   const processors = `${navigator.hardwareConcurrency ?? "unknown number of"} logical processors`;
   const architecture = [more.architecture, more.bitness && `${more.bitness} bit`].filter(Boolean).join(" ");
-  const brand = told?.brands.find(({ brand: name }) => !/not.?a.?brand|^chromium$/i.test(name)) ?? told?.brands[0];
+  // One of the brands is made up, so that nobody relies on the list; the rest begin with Chromium.
+  const brands = told?.brands.filter(({ brand: name }) => !/^not.?a.?brand$/i.test(name.trim())) ?? [];
+  const brand = brands.find(({ brand: name }) => name !== "Chromium") ?? brands[0];
   return {
     device: {
       kind: "browser",
