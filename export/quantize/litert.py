@@ -6,7 +6,9 @@
     Weights stored as float16; XNNPACK widens them when it loads the file.
 ``int8``
     Dynamic range: weights in int8 with a scale for each output channel, token embeddings with
-    one for each row, activations rounded on the fly with a scale for each row.
+    one for each row, activations rounded on the fly. Depthwise convolutions, which hold few
+    weights, are stored as float16: XNNPACK has none in this form, so they would be many times
+    slower, and they lose most by rounding.
 ``int8-static``
     Convolutional towers: weights and activations in int8, whose scales come from calibration.
     Towers with attention: only convolutions and matrix products with weights, since layer
@@ -27,7 +29,9 @@ from retrieval.spec.errors import ExportError
 
 LiteRTPrecision = Literal["fp32", "fp16", "int8", "int8-static"]
 
-PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+DEPTHWISE = "DEPTHWISE_CONV_2D"
+
+PRODUCTS = ("CONV_2D", DEPTHWISE, "FULLY_CONNECTED")
 """Operations that hold almost all weights and almost all of the time."""
 
 ATTENTION = "SOFTMAX"
@@ -91,6 +95,7 @@ def _half(working: Any, model: bytes) -> None:
 
 def _dynamic(working: Any, model: bytes) -> None:
     working.add_dynamic_config(".*", "*", 8)
+    working.add_weight_only_config(".*", DEPTHWISE, 16, algorithm_key="float_casting")
 
 
 def _static(working: Any, model: bytes) -> None:

@@ -35,6 +35,23 @@ def sentences(count):
     return tiny_tokenizer().batch(texts)
 
 
+def constants(model, kind):
+    """Types of the weights of all operations of a kind."""
+    from ai_edge_litert.tools import flatbuffer_utils as tools
+
+    tree = tools.read_model_from_bytearray(bytearray(model))
+    (graph,) = tree.subgraphs
+    makers = {operator.outputs[0]: operator for operator in graph.operators}
+    found = set()
+    for operator in graph.operators:
+        if tools.opcode_to_name(tree, operator.opcodeIndex) == kind:
+            weight = operator.inputs[1]
+            if weight in makers:  # widened when the file is loaded
+                weight = makers[weight].inputs[0]
+            found.add(tools.type_to_name(graph.tensors[weight].type))
+    return found
+
+
 def conversion(tower, *, calibration=True, **options):
     model = tiny_model(**options)
     graph = image_graph(model) if tower == "image" else text_graph(model)
@@ -143,6 +160,13 @@ def test_bytes_shrink_with_the_precision(text):
     names = text.write("fp32")[0].read_bytes()
     assert b"blocks/0/attention/query" in names
     assert b"retrieval.models" not in names, "names of classes outweigh small graphs"
+
+
+def test_dynamic_int8_keeps_depthwise_convolutions_in_half(convolutional):
+    path, _ = convolutional.write("int8")
+    stored = constants(path.read_bytes(), "DEPTHWISE_CONV_2D")
+    assert stored == {"FLOAT16"}, "XNNPACK has no depthwise convolution of dynamic int8"
+    assert "INT8" in constants(path.read_bytes(), "CONV_2D")
 
 
 def test_static_int8_computes_in_int8_inside_the_tower_only(convolutional):
