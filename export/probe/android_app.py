@@ -53,6 +53,8 @@ def probe_with_app(
         tell(f"copying {len(plan.files)} files to {phone.serial}")
         for part in sorted(folder.iterdir()):
             phone.push(part, shared / part.name)
+        # What the shell user makes is its own on some phones; the app has to read it.
+        phone.shell("chmod", "-R", "a+rX", str(shared))
         try:
             _as_app(phone, "mkdir", "-p", str(inside.parent))
             _as_app(phone, "cp", "-r", str(shared), str(inside.parent))

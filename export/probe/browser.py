@@ -50,7 +50,7 @@ def probe_browser(
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError as error:
-        raise MissingExtraError("Probing a browser", "web-test") from error
+        raise MissingExtraError("Probing a browser", "browser") from error
     with sync_playwright() as playwright:
         tell("starting Chromium")
         try:

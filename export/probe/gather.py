@@ -67,6 +67,8 @@ div { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .3rem .6rem; text-align: left; border-bottom: 1px solid #8884 }
 th { white-space: nowrap }
+td { white-space: nowrap }
+td:last-child { white-space: normal; min-width: 12rem }
 td.number { text-align: right }
 svg { max-width: 100%; height: auto; background: #fff }
 """.strip()
@@ -169,7 +171,8 @@ def _plot(rows: Sequence[Row]) -> str:
     above = [end - median for end, median in zip(ends, medians, strict=True)]
     colours = ["tab:blue" if row["tower"] == "image" else "tab:orange" for row in rows]
     axes.barh(range(len(rows)), medians, xerr=[[0.0] * len(rows), above], color=colours)
-    axes.set_yticks(range(len(rows)), [_label(row) for row in rows])
+    several = len({row["model"] for row in rows}) > 1
+    axes.set_yticks(range(len(rows)), [_label(row, several) for row in rows])
     axes.invert_yaxis()
     axes.set_xlabel("ms a photo (blue) or a sentence (orange): p50, p90")
     stream = io.StringIO()
@@ -177,8 +180,10 @@ def _plot(rows: Sequence[Row]) -> str:
     with matplotlib.rc_context({"svg.hashsalt": "leanclip", "svg.fonttype": "none"}):
         canvas: Any = FigureCanvasSVG(figure)
         canvas.print_svg(stream, metadata={"Date": None})
-    return "<svg" + stream.getvalue().partition("<svg")[2]
+    name = "Median and 90th percentile of every file; the table below has the same figures"
+    return f'<svg role="img" aria-label="{name}"' + stream.getvalue().partition("<svg")[2]
 
 
-def _label(row: Row) -> str:
-    return f"{row['tower']} {row['format']} {row['precision']}, {row['delegate']}, {row['device']}"
+def _label(row: Row, with_model: bool) -> str:
+    file = f"{row['tower']} {row['format']} {row['precision']}, {row['delegate']}, {row['device']}"
+    return f"{row['model']}: {file}" if with_model else file

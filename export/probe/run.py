@@ -13,7 +13,7 @@ from export.probe.host import probe_host
 from export.probe.ios import probe_with_ios_app
 from export.probe.plan import make_plan
 from export.probe.result import DeviceKind, ProbeResult
-from export.probe.subjects import TORCH, check_runtime, installed_formats
+from export.probe.subjects import TORCH, check_runtime, installed_formats, not_installed
 from retrieval.spec.errors import ProbeError
 
 WEB = Path(__file__).resolve().parents[2] / "build" / "web"
@@ -56,8 +56,17 @@ class Request:
     app: Path | None = None
 
 
-def run_probe(request: Request, tell: Callable[[str], None] = lambda _: None) -> ProbeResult:
+def run_probe(
+    request: Request,
+    tell: Callable[[str], None] = lambda _: None,
+    note: Callable[[str], None] = lambda _: None,
+) -> ProbeResult:
     """Make the probe.
+
+    Args:
+        request: What is asked for.
+        tell: Told what is being done.
+        note: Told what people should know although nothing failed.
 
     Raises:
         BundleError: The bundle is damaged.
@@ -75,6 +84,8 @@ def run_probe(request: Request, tell: Callable[[str], None] = lambda _: None) ->
         sustained_seconds=request.sustained_seconds,
     )
     if request.kind == "host":
+        for line in () if request.formats else not_installed(plan):
+            note(line)
         return probe_host(plan, checkpoint=request.checkpoint, tell=tell)
     if request.kind == "browser":
         return probe_browser(plan, request.app or WEB, tell=tell)

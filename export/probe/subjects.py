@@ -66,6 +66,20 @@ def installed_formats() -> tuple[str, ...]:
     )
 
 
+def not_installed(plan: Plan) -> tuple[str, ...]:
+    """What to tell of the bundle's files that this machine could run and does not.
+
+    Args:
+        plan: Of all formats whose runtime is installed.
+    """
+    there = {file.format for file in plan.bundle.files} - set(installed_formats())
+    return tuple(
+        f"its {name} files are left out: pip install 'leanclip[{_MODULES[name][1]}]'"
+        for name in HOST_FORMATS
+        if name in there
+    )
+
+
 def subjects(plan: Plan, checkpoint: Path | None) -> Iterator[Subject]:
     """All that is to be run, in the order of the bundle's manifest, PyTorch last.
 

@@ -108,8 +108,9 @@ def probe(
         binary=binary,
         app=app,
     )
-    with Console(stderr=True).status("probing") as status:
-        result = run_probe(request, status.update)
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    with console.status("probing") as status:
+        result = run_probe(request, status.update, console.print)
     _finish(result, out, as_json=as_json)
 
 

@@ -1,3 +1,4 @@
+import importlib.util
 import json
 
 import numpy as np
@@ -6,9 +7,10 @@ import pytest
 from export.probe.host import probe_host
 from export.probe.inputs import golden_rows, in_file_form
 from export.probe.plan import make_plan
+from export.probe.run import Request, run_probe
 from export.verify.golden import GOLDEN
 from retrieval.spec.bundle import MANIFEST, Interface, read_bundle
-from retrieval.spec.errors import BundleError, ProbeError
+from retrieval.spec.errors import BundleError, MissingExtraError, ProbeError
 from retrieval.spec.files import sha256_file
 from tests.tiny import tiny_bundle, tiny_checkpoint
 
@@ -114,3 +116,16 @@ def test_embeddings_that_are_wrong_in_any_way_fail(exported):
         check = golden.judge(wrong, "int8")
         assert (check.passed, check.worst_cosine) == (False, None)
         assert check.failures
+
+
+def test_formats_whose_runtime_is_missing_are_left_out_with_a_note(bundle, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "ai_edge_litert" else found(name)
+    )
+    notes = []
+    result = run_probe(Request(bundle), note=notes.append)
+    assert {file.format for file in result.files} == {"onnx"}
+    assert notes == ["its litert files are left out: pip install 'leanclip[litert]'"]
+    with pytest.raises(MissingExtraError, match=r"leanclip\[litert\]"):
+        run_probe(Request(bundle, formats=("litert",)))
