@@ -41,13 +41,13 @@ def pattern(size: int) -> NDArray[np.uint8]:
 
 def photos() -> Iterator[tuple[str, bytes]]:
     """Names and JPEG files: wide, tall, and two that only their EXIF data turns upright."""
-    yield "wide", _jpeg(420, 280, seed=1)
-    yield "tall", _jpeg(240, 380, seed=2)
-    yield "turned-right", _jpeg(340, 230, seed=3, orientation=_TURNED_RIGHT)
-    yield "turned-left", _jpeg(250, 330, seed=4, orientation=_TURNED_LEFT)
+    yield "wide", landscape(420, 280, seed=1)
+    yield "tall", landscape(240, 380, seed=2)
+    yield "turned-right", landscape(340, 230, seed=3, orientation=_TURNED_RIGHT)
+    yield "turned-left", landscape(250, 330, seed=4, orientation=_TURNED_LEFT)
 
 
-def _jpeg(width: int, height: int, *, seed: int, orientation: int = 1) -> bytes:
+def landscape(width: int, height: int, *, seed: int, orientation: int = 1) -> bytes:
     """A landscape without symmetry, with fine stripes that show a missing antialias."""
     random = np.random.default_rng(seed)
     image = Image.fromarray(_sky(width, height, random.integers(60, 200, 3)))

@@ -65,11 +65,16 @@ def _sources(model: onnx.ModelProto, index: dict[str, int]) -> dict[str, tuple[i
 
 
 def _titles(model: onnx.ModelProto) -> dict[str, str]:
-    """Operation, and the weights that it reads, which bear the names of the module."""
+    """Operation, and weights, which bear the names of the module, that it or its reader takes."""
     weights = {tensor.name for tensor in model.graph.initializer}
+    taken = [[name for name in node.input if name in weights] for node in model.graph.node]
+    readers: dict[str, list[str]] = {}
+    for node, own in zip(model.graph.node, taken, strict=True):
+        for name in node.input:
+            readers.setdefault(name, []).extend(one for one in own if "." in one)
     titles: dict[str, str] = {}
-    for node in model.graph.node:
-        own = [name for name in node.input if name in weights]
+    for node, own in zip(model.graph.node, taken, strict=True):
         for name in node.output:
-            titles[name] = f"{node.op_type} {name}" + (f" ({', '.join(own)})" if own else "")
+            told = own if any("." in one for one in own) else own + readers.get(name, [])
+            titles[name] = f"{node.op_type} {name}" + (f" ({', '.join(told)})" if told else "")
     return titles

@@ -1,0 +1,117 @@
+import json
+
+import pytest
+
+from export.verify import golden_inputs
+from tests.tiny import tiny_bundle
+
+REPORT = "report.json"
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made") / "bundle"
+    tiny_bundle(folder, precision="fp16")
+    return folder
+
+
+@pytest.fixture
+def bundle(original, tmp_path):
+    """A bundle without fp32 files, to damage as needed."""
+    folder = tmp_path / "bundle"
+    for file in original.rglob("*"):
+        if file.is_file():
+            target = folder / file.relative_to(original)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.read_bytes())
+    return folder
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    lines = []
+    for number in range(6):
+        photo = tmp_path / "photos" / f"{number}.jpg"
+        photo.parent.mkdir(exist_ok=True)
+        photo.write_bytes(golden_inputs.landscape(60 + number, 50, seed=number))
+        lines.append({"image": f"photos/{number}.jpg", "captions": [f"picture {number}"]})
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def refused(leanclip, bundle, *arguments):
+    """One line, status 1, and a bundle as it was."""
+    before = {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
+    status, output, said = leanclip("verify", bundle, *arguments)
+    assert (status, output) == (1, "")
+    line = said.strip().splitlines()[-1]
+    assert line.startswith("leanclip: ")
+    assert "Traceback" not in said
+    assert before == {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
+    return line
+
+
+def test_a_whole_run_with_filters_of_other_platforms(leanclip, bundle, pairs):
+    status, output, said = leanclip(
+        "verify", bundle, "--data", pairs, "--photos", 5, "--resizing", "--json"
+    )
+    assert status == 0, said
+    printed, report = json.loads(output), json.loads((bundle / REPORT).read_text())
+    assert printed == {key: report[key] for key in ("verification", "resizing")}
+    verification = printed["verification"]
+    assert verification["passed"] is True
+    assert verification["truth"] == "the golden vectors of the bundle"
+    assert verification["photos"] == 5
+    assert [file["worst_cosine"] > 0.999 for file in verification["files"]] == [True, True]
+    # Nothing is known about losses without a truth for the captioned photos.
+    assert verification["pairs"][0]["loss"]["points"] is None
+    own, *others = printed["resizing"]
+    assert (own["resizing"], own["cost"]) == ("bicubic", 0)
+    assert {cost["resizing"] for cost in others} >= {"plain-bilinear", "linear-light-lanczos"}
+    assert all(cost["worst_cosine"] <= 1 for cost in others)
+    assert "Points lost" in (bundle / "report.html").read_text()
+
+
+def test_a_file_that_falls_short_is_the_exit_status(leanclip, bundle, original, pairs):
+    """Golden vectors of another model: every file is wrong, and the table says so."""
+    golden = json.loads((bundle / "golden.json").read_text())
+    for photo in golden["photos"]:
+        photo["embedding"] = [-value for value in photo["embedding"]]
+    (bundle / "golden.json").write_text(json.dumps(golden))
+    status, output, _ = leanclip("verify", bundle, "--data", pairs, "--photos", 2)
+    assert status == 1
+    assert "falls short: onnx/image-fp16.onnx: cosine -" in output
+    assert "onnx text fp16" in output and "passes" in output
+    assert "not located: no fp32 onnx file and no checkpoint" in output
+    assert json.loads((bundle / REPORT).read_text())["verification"]["passed"] is False
+    assert "falls short" in (bundle / "report.html").read_text()
+
+
+def test_one_changed_byte_is_told(leanclip, bundle, pairs):
+    path = bundle / "onnx" / "text-fp16.onnx"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    line = refused(leanclip, bundle, "--data", pairs)
+    assert "text-fp16.onnx is damaged" in line
+
+
+def test_bad_data_is_told(leanclip, bundle, pairs, tmp_path):
+    assert "missing.jsonl" in refused(leanclip, bundle, "--data", tmp_path / "missing.jsonl")
+    (tmp_path / "photos" / "3.jpg").unlink()
+    assert "no such photo" in refused(leanclip, bundle, "--data", pairs)
+    for photo in (tmp_path / "photos").iterdir():
+        photo.write_bytes(b"no photo")
+    (tmp_path / "photos" / "3.jpg").write_bytes(b"no photo")
+    assert "none of the photos can be decoded" in refused(leanclip, bundle, "--data", pairs)
+
+
+def test_what_needs_a_truth_asks_for_one(leanclip, bundle, pairs):
+    for option in ("--golden", "--recommend"):
+        assert "--checkpoint" in refused(leanclip, bundle, "--data", pairs, option)
+
+
+def test_a_folder_that_is_no_bundle_is_told(leanclip, tmp_path, pairs):
+    (tmp_path / "empty").mkdir()
+    assert "is not a bundle" in refused(leanclip, tmp_path / "empty", "--data", pairs)
