@@ -27,6 +27,7 @@ _SPACES = "".join(
 
 
 def main() -> None:
+    """Write the three files."""
     RESOURCES.mkdir(parents=True, exist_ok=True)
     for name, lines in (
         ("unicode.txt", unicode_lines()),

@@ -18,7 +18,7 @@ MISSING = "the Android core's tests need a JDK: apt-get install openjdk-17-jdk-h
 Reply = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The core refused a bundle; its text is what the app would show."""
 
 
@@ -42,13 +42,13 @@ class Core:
         """The answer to one question.
 
         Raises:
-            Refused: The bundle or the job is no good.
+            RefusedError: The bundle or the job is no good.
         """
         self._say({"do": what, **values})
         while "ask" in (line := self._heard()):
             self._say(self.reply(line))
         if "refused" in line:
-            raise Refused(line["refused"])
+            raise RefusedError(line["refused"])
         if "error" in line:
             raise AssertionError(line["error"])
         return line["answer"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from android_core import Core, Refused
+from android_core import Core, RefusedError
 from android_host import Host
 
 from export.verify.golden_check import check_golden
@@ -122,14 +122,14 @@ def test_vectors_of_another_length_fail(core: Core, bundle: Path) -> None:
             return [1.01 * value for value in super().embedding(file, delegate, data)]
 
     core.reply = Stretching(bundle)
-    with pytest.raises(Refused, match="no text tower of .* passes its golden test here"):
+    with pytest.raises(RefusedError, match="no text tower of .* passes its golden test here"):
         choose(core, bundle, "text")
 
 
 def test_pixels_in_another_order_fail(core: Core, bundle: Path) -> None:
     edit(bundle / MANIFEST, lambda value: value["preprocessing"].update(channel_order="BGR"))
     core.reply = Host(bundle)
-    with pytest.raises(Refused, match="cosine"):
+    with pytest.raises(RefusedError, match="cosine"):
         choose(core, bundle, "image")
 
 
@@ -139,14 +139,14 @@ def test_a_photo_that_is_not_turned_upright_fails(core: Core, bundle: Path) -> N
             return super().__call__(question) | {"orientation": 1}
 
     core.reply = Lying(bundle)
-    with pytest.raises(Refused, match="photo turned-right: pixels differ by"):
+    with pytest.raises(RefusedError, match="photo turned-right: pixels differ by"):
         choose(core, bundle, "image")
 
 
 def test_other_token_ids_fail(core: Core, bundle: Path) -> None:
     edit(bundle / "golden.json", lambda value: value["sentences"][2]["ids"].reverse())
     core.reply = Host(bundle)
-    with pytest.raises(Refused, match="sentence 'pavement': other token ids"):
+    with pytest.raises(RefusedError, match="sentence 'pavement': other token ids"):
         choose(core, bundle, "text")
 
 
@@ -158,10 +158,10 @@ def test_a_tower_with_one_bit_changed_is_refused(
     core("bundle", folder=str(bundle))
     assert core("checked", file=name) == str(bundle / name)
     flip(bundle / name, place)
-    with pytest.raises(Refused, match="is damaged: its SHA-256 is not the one in bundle.json"):
+    with pytest.raises(RefusedError, match="is damaged: its SHA-256 is not the one in bundle.json"):
         core("checked", file=name)
     core.reply = host = Host(bundle)
-    with pytest.raises(Refused, match="damaged"):
+    with pytest.raises(RefusedError, match="damaged"):
         choose(core, bundle, "image" if name == IMAGE else "text")
     assert not host.loaded
 
@@ -169,7 +169,7 @@ def test_a_tower_with_one_bit_changed_is_refused(
 def test_a_changed_vocabulary_is_refused(core: Core, bundle: Path) -> None:
     flip(bundle / "merges.txt", 100)
     core("bundle", folder=str(bundle))
-    with pytest.raises(Refused, match="merges.txt is damaged"):
+    with pytest.raises(RefusedError, match="merges.txt is damaged"):
         core("tokens", sentences=["a dog"])
 
 
@@ -190,21 +190,21 @@ def test_a_manifest_that_cannot_be_followed_is_refused(
     core: Core, bundle: Path, change: Callable[[Any], object], reason: str
 ) -> None:
     edit(bundle / MANIFEST, change)
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(RefusedError, match=reason):
         core("bundle", folder=str(bundle))
 
 
 def test_no_bundle_half_a_manifest_and_paths_that_lead_out(core: Core, bundle: Path) -> None:
-    with pytest.raises(Refused, match=r"bundle.json cannot be read"):
+    with pytest.raises(RefusedError, match=r"bundle.json cannot be read"):
         core("bundle", folder=str(bundle / "onnx"))
     edit(bundle / MANIFEST, lambda value: value["files"][0].update(file="../secret"))
     (bundle.parent / "secret").write_bytes(b"")
     core("bundle", folder=str(bundle))
-    with pytest.raises(Refused, match="lies outside the bundle"):
+    with pytest.raises(RefusedError, match="lies outside the bundle"):
         core("checked", file="../secret")
     whole = (bundle / MANIFEST).read_text("utf-8")
     (bundle / MANIFEST).write_text(whole[:-40], "utf-8")
-    with pytest.raises(Refused, match=r"bundle.json is damaged: not JSON: .* at character"):
+    with pytest.raises(RefusedError, match=r"bundle.json is damaged: not JSON: .* at character"):
         core("bundle", folder=str(bundle))
 
 
@@ -231,7 +231,7 @@ def test_the_recommended_file_comes_first_then_the_smallest(core: Core, bundle: 
         *("litert/image-fp16", "litert/image-int8", "litert/image-fp32", "onnx/image.onnx"),
     ]
     assert core("candidates", tower="image", formats=["onnx"]) == ["onnx/image.onnx"]
-    with pytest.raises(Refused, match="no text tower as litert: export it again"):
+    with pytest.raises(RefusedError, match="no text tower as litert: export it again"):
         core("candidates", tower="text", formats=["litert"])
 
 

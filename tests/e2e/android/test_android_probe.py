@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from android_core import Core, Refused
+from android_core import Core, RefusedError
 from android_host import Host
 
-from export.probe.files import parse_probe
 from export.probe.figures import SustainedRun, Timing
+from export.probe.files import parse_probe
 from export.probe.job import JOB, check_answer, stage_job
 from export.probe.plan import Plan, make_plan
 from export.probe.result import ProbeResult
@@ -148,5 +148,5 @@ def test_a_damaged_copy_is_told(core: Core, tmp_path: Path) -> None:
 def test_a_job_that_cannot_be_done_is_refused(
     core: Core, tmp_path: Path, changes: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(RefusedError, match=reason):
         probed(core, tmp_path, **changes)
