@@ -33,7 +33,7 @@ class Job(Spec):
     run: str
     """Names the folder in which all lies, and in which the app puts ``result.json``."""
     files: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Paths of tower files relative to ``bundle``; its manifest names no others."""
+    """Paths of tower files relative to ``bundle``; what else its manifest names is not there."""
     threads: int
     warm_ups: int = WARM_UPS
     runs: int = RUNS
@@ -57,6 +57,8 @@ def stage_job(plan: Plan, run: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / JOB).write_text(job.model_dump_json(indent=2) + "\n", "utf-8")
     stage_bundle(plan, plan.files, folder / BUNDLE)
+    # As it is: a manifest must name both towers, and the plan may have one.
+    shutil.copyfile(plan.folder / MANIFEST, folder / BUNDLE / MANIFEST)
 
 
 def stage_bundle(plan: Plan, files: Sequence[TowerFile], folder: Path) -> None:
