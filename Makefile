@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 # For a smaller download where no accelerator is wanted, for example:
 #   make demo PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_FLAGS ?=
+WEB := apps/web
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test lint study clean
+.PHONY: help demo test lint study web chromium clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs
@@ -24,10 +25,22 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	$(PIP) -e '.[dev]'
 	@touch $@
 
+# What the web shell runs on, fetched again only when the lock file has changed.
+$(WEB)/node_modules/.installed: $(WEB)/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer (Debian: apt-get install npm)"; exit 1; }
+	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# The web shell's tests drive a browser, which is not for this file to choose.
+chromium:
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y chromium; } || { \
+	  echo "the tests of apps/web need a browser: install chromium (Debian: apt-get install chromium)"; exit 1; }
+
 demo: $(VENV)/.demo ## Set up, distil a student, search with it, export it (offline after set-up)
 	$(BIN)/leanclip demo
 
-test: $(VENV)/.dev lint ## Set up what tests need and run them all
+test: $(VENV)/.dev lint $(WEB)/node_modules/.installed chromium ## Set up what tests need and run them all
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev ## Style, types of the search product, and which way imports may run
@@ -39,5 +52,9 @@ lint: $(VENV)/.dev ## Style, types of the search product, and which way imports 
 study: $(VENV)/.dev ## Train and compare what every method is worth, on Flickr8k; resumable
 	$(BIN)/python data/benchmarks/study/run.py --out runs/study
 
+web: $(WEB)/node_modules/.installed ## Serve the web shell on this machine: search photos in a browser
+	node $(WEB)/assemble.mjs build/web
+	$(PYTHON) $(WEB)/serve.py build/web
+
 clean: ## Remove the environment and everything that runs have made
-	rm -rf $(VENV) runs build dist
+	rm -rf $(VENV) runs build dist $(WEB)/node_modules

@@ -2,9 +2,8 @@
 
 import random
 from html.entities import html5
-from pathlib import Path
 
-import ftfy
+import ftfy.bad_codecs  # noqa: F401  (registers the sloppy encodings)
 import pytest
 from conftest import WEB, load_module
 from playwright.sync_api import Page
@@ -49,7 +48,7 @@ def python() -> Tokenizer:
 
 
 def drawn_sentences(count: int) -> list[str]:
-    """Words of letters from several blocks, with HTML entities; none of them garbled."""
+    """Words of letters from several blocks, with HTML entities; some of them garbled."""
     chance = random.Random(4)
     names = sorted(html5)
     sentences = []
@@ -62,11 +61,11 @@ def drawn_sentences(count: int) -> list[str]:
             if chance.random() < 0.2:
                 words.append("&" + chance.choice(names))
         sentence = chance.choice((" ", " ", "  ", "\t")).join(words)
-        # What ftfy takes for text in a wrong encoding has a test of its own.
-        if ftfy.fix_encoding(ftfy.fixes.unescape_html(sentence)) == ftfy.fixes.unescape_html(
-            sentence
-        ):
-            sentences.append(sentence)
+        sentences.append(sentence)
+        # What a program makes of it that reads it in the wrong encoding.
+        if chance.random() < 0.3:
+            page = chance.choice(("latin-1", "sloppy-windows-1252", "sloppy-windows-1251"))
+            sentences.append(sentence.encode().decode(page))
     return sentences
 
 
@@ -90,7 +89,6 @@ def in_browser(page: Page, sentences: list[str], lower_case: bool = True) -> lis
 
 def test_ids_equal_those_of_python(modules: Page, python: Tokenizer):
     sentences = [*BY_HAND, *drawn_sentences(600)]
-    assert len(sentences) > 500
     for sentence, found in zip(sentences, in_browser(modules, sentences), strict=True):
         assert found == [clean(sentence), python(sentence).tolist()], sentence
 
@@ -121,23 +119,11 @@ def test_utf8_that_was_read_as_windows_1252_is_mended(modules: Page, good: str):
         assert found == clean(sentence) == clean(good)
 
 
-def test_words_that_only_look_garbled_stay(modules: Page):
-    sentences = [
-        "\u00c5lesund, \u00c4r det h\u00e4r? \u00c0 la carte\u2026",
-        "JOS\u00c9\u2019S BAR \u00d8\u2014\u00d8",
-        "\u00c5\u00a0 \u00c3 \u00c2",
-    ]
-    found = [text for text, _ in in_browser(modules, sentences)]
-    assert found[:2] == [clean(sentence) for sentence in sentences[:2]]
-
-
 def test_a_long_word_ends(modules: Page):
     [[_, ids]] = in_browser(modules, ["lorem" * 20_000])
     assert isinstance(ids, list) and ids[-1] == ids[0] + 1
 
 
-def test_the_table_of_entities_is_pythons():
-    written = Path(WEB / "src" / "language" / "entities.js").read_text("utf-8")
-    assert written == load_module(WEB / "write_entities.py").source(), (
-        "run python apps/web/write_entities.py"
-    )
+def test_the_tables_are_pythons():
+    for path, text in load_module(WEB / "write_tables.py").tables().items():
+        assert path.read_text("utf-8") == text, "run python apps/web/write_tables.py"

@@ -157,7 +157,7 @@ def test_a_dropped_photo_is_searched_with(filled: Tab, folder: Path):
     assert filled.page.is_hidden("#drop")
     filled.page.set_input_files("#photo-input", folder / "broken.jpg")
     filled.until("!document.querySelector('#problem').hidden")
-    assert filled.problem() == "Broken.jpg is damaged, or no photo"
+    assert filled.problem() == "broken.jpg is damaged, or no photo"
     filled.changed(lambda: filled.page.click("#photo-query button"))
     assert filled.problem() == ""
 

@@ -78,7 +78,7 @@ def test_a_tower_that_fails_its_golden_check_has_no_latency(tab: Tab, site: str,
 def test_a_bundle_that_is_missing_is_one_line(tab: Tab, site: str):
     tab.page.goto(f"{site}probe.html?bundle=nowhere/")
     tab.until("!document.querySelector('#problem').hidden")
-    assert tab.problem().startswith("Nowhere/bundle.json is missing (404)")
+    assert tab.problem().startswith("nowhere/bundle.json is missing (404)")
 
 
 @pytest.mark.parametrize("runs", [50, 57])

@@ -20,7 +20,8 @@ const WORD = new RegExp(
     anyCase(`${START}|${END}|${CONTRACTIONS}`),
     "\\p{L}+",
     "\\p{N}",
-    "[^\\p{White_Space}\\p{L}\\p{N}]+",
+    // Without regard to case, as Python looks, U+0345 is a letter to one class and none to all.
+    "[^\\p{White_Space}\\p{L}\\p{N}\\u0345]+",
   ].join("|"),
   "gu",
 );

@@ -1,12 +1,9 @@
 /**
  * What ftfy's `fix_text` does to a sentence, since CLIP's cleaning begins with it.
- *
- * Of garbled encodings only the usual one is mended: UTF-8 that was read as Windows-1252.
  */
 
-import { mendMojibake } from "./mojibake.js";
+import { mendControls, mendMojibake } from "./mojibake.js";
 import { unescapeUnambiguous } from "./unescape.js";
-import { windows1252 } from "./windows1252.js";
 
 const CONTROL = /[\x00-\x08\x0b\x0e-\x1f\x7f\u206a-\u206f\ufeff\ufff9-\ufffc]/g;
 const TERMINAL = /\x1b\[[\p{Nd};]*[a-zA-Z]/gu;
@@ -36,8 +33,7 @@ function mendLine(line, unescaping) {
 }
 
 function mendOnce(text) {
-  return mendMojibake(text)
-    .replace(/[\x80-\x9f]/g, (control) => windows1252(control.charCodeAt(0)))
+  return mendControls(mendMojibake(text))
     .replace(LIGATURE, splitLigature)
     .replace(/\u0149/g, "\u02bcn")
     .replace(/\u3000/g, " ")

@@ -6,6 +6,7 @@ import { Grid } from "./grid.js";
 import { LibraryPanel } from "./library.js";
 import { keepForOffline } from "./offline.js";
 import { QueryBar } from "./query.js";
+import { asSentence } from "./sentence.js";
 import { Thumbnails } from "./thumbnails.js";
 import { Viewer } from "./viewer.js";
 
@@ -120,7 +121,7 @@ function announce(text) {
 
 function complain(error, asked = null) {
   const line = error.name === "PhotoError" ? `${asked?.file?.name ?? "the photo"} ${error.message}` : error.message;
-  element("problem").textContent = line[0].toUpperCase() + line.slice(1);
+  element("problem").textContent = asSentence(line);
   element("problem").hidden = false;
 }
 

@@ -6,8 +6,9 @@
  * the seconds of a run without a pause.
  */
 
-import { LEAST_RUNS } from "./figures.js";
+import { asSentence } from "../page/sentence.js";
 import { describeDevice } from "./device.js";
+import { LEAST_RUNS } from "./figures.js";
 
 const SUSTAINED_SECONDS = 180;
 const TOWERS = ["image", "text"];
@@ -81,9 +82,9 @@ function show(result) {
 function fillTable(region, { bundle, files, device, system }) {
   const { backend } = settings();
   region.hidden = false;
-  const threads = files[0].threads === null ? backend : `${files[0].threads} threads`;
+  const threads = files[0].threads === 1 ? "1 thread" : `${files[0].threads} threads`;
   region.querySelector("caption").textContent =
-    `${bundle.name}, batch 1, ${threads}, ${system.browser} on ${system.name}, ${device.model}`;
+    `${bundle.name}, batch 1, ${backend === "webgpu" ? "WebGPU" : threads}, ${system.browser} on ${system.name}, ${device.model}`;
   region.querySelector("thead tr").append(...files.map(({ tower, precision }) => cell("th", `${tower}, ${precision}`, "col")));
   const rows = FIGURES.map(([title, name]) => [title, ...files.map(({ timing }) => timing?.[name].toFixed(2) ?? "–")]);
   rows.push(["Worst golden cosine", ...files.map(({ golden }) => golden.worst_cosine?.toFixed(5) ?? "none")]);
@@ -126,6 +127,6 @@ window.leanclipProbe = probe();
 window.leanclipProbe.then(show, (error) => {
   element("bar").hidden = true;
   element("status").textContent = "Not measured.";
-  element("problem").textContent = error.message[0].toUpperCase() + error.message.slice(1);
+  element("problem").textContent = asSentence(error.message);
   element("problem").hidden = false;
 });
