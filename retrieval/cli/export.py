@@ -8,7 +8,9 @@ from rich.console import Console
 
 from export.bundle import UNKNOWN_LICENCE, check_target, pack_bundle
 from export.targets.registry import require_converters
+from export.verify.save import recommend as recommend_files
 from retrieval.cli.packing import calibration_for, listed, print_bundle
+from retrieval.corpora.pairs import read_pairs
 from retrieval.models.checkpoint import load_checkpoint
 
 
@@ -46,6 +48,13 @@ def export(
     card: Annotated[
         Path | None, typer.Option(help="Model card in Markdown, carried as README.md.")
     ] = None,
+    recommend: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PAIRS.jsonl",
+            help="Captioned photos to search: mark the smallest files that still retrieve.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print only JSON on standard output.")
     ] = False,
@@ -75,11 +84,14 @@ def export(
     leanclip export runs/student student.bundle --to onnx,coreml,litert --precision fp16,int8
     leanclip export runs/student student.bundle --image-precision int8-static \\
         --text-precision int8 --calibrate ~/Pictures
+    leanclip export runs/student student.bundle --precision fp16,int8,int4 \\
+        --recommend dev.jsonl
     leanclip search "two dogs in snow" ~/Pictures --model student.bundle
     """  # noqa: D301  (click ends re-flowing at a backspace character)
     formats = listed(to)
     require_converters(formats)
     check_target(bundle)
+    pairs = read_pairs(recommend) if recommend else None
     source = load_checkpoint(checkpoint)
     with Console(stderr=True).status(f"exporting {checkpoint}") as status:
         packed = pack_bundle(
@@ -95,4 +107,6 @@ def export(
             model_card=card,
             tell=status.update,
         )
+        if pairs is not None:
+            packed = recommend_files(bundle, pairs, checkpoint=source, tell=status.update)
     print_bundle(bundle, packed, as_json=as_json)

@@ -115,3 +115,18 @@ def test_what_needs_a_truth_asks_for_one(leanclip, bundle, pairs):
 def test_a_folder_that_is_no_bundle_is_told(leanclip, tmp_path, pairs):
     (tmp_path / "empty").mkdir()
     assert "is not a bundle" in refused(leanclip, tmp_path / "empty", "--data", pairs)
+
+
+def test_export_recommends_what_still_retrieves(leanclip, original, pairs, tmp_path):
+    checkpoint, made = original.with_name("bundle.checkpoint"), tmp_path / "made"
+    missing = tmp_path / "missing.jsonl"
+    status, _, said = leanclip("export", checkpoint, made, "--recommend", missing)
+    assert (status, made.exists()) == (1, False)
+    assert "missing.jsonl" in said
+    status, _, said = leanclip(
+        "export", checkpoint, made, "--precision", "fp16", "--recommend", pairs
+    )
+    assert status == 0, said
+    manifest = json.loads((made / "bundle.json").read_text())
+    assert [file["recommended"] for file in manifest["files"]] == [True, True]
+    assert json.loads((made / REPORT).read_text())["verification"]["truth"] == "PyTorch in float32"
