@@ -6,34 +6,29 @@
     Weights as 8-bit integers with one scale for each output channel, or each row of a token
     embedding.
 ``pal8``, ``pal6``, ``pal4``
-    Weights as 8, 6 or 4-bit places in a table of each tensor's own, found by k-means
-    (needs scikit-learn).
+    Weights as 8, 6 or 4-bit places in a palette of each tensor's own, found by k-means.
+    Depthwise convolutions, small and sensitive, always have 8 bits.
 
 Only what multiplies or looks up is compressed: convolutions, linear maps, matrix products,
 token embeddings. Masks, positions, norms and biases, and weights too small to gain by it,
 stay as they are. Core ML expands the rest when it loads the file.
 """
 
-import importlib.util
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from export.quantize.palettes import palette
 from retrieval.spec.errors import ExportError
 
 SMALLEST = 512
-"""Tensors of no more elements stay float: a table of 256 entries would outweigh the gain."""
+"""Tensors of no more elements stay float: a palette of 256 places would outweigh the gain."""
 
 _MULTIPLIED = {"conv": "weight", "linear": "weight", "gather": "x", "matmul": "y"}
 _PALETTE_BITS = {"pal8": 8, "pal6": 6, "pal4": 4}
-
-
-def missing_package(precision: str) -> str | None:
-    """The package that a precision needs and that is not installed."""
-    if precision in _PALETTE_BITS and importlib.util.find_spec("sklearn") is None:
-        return "scikit-learn"
-    return None
+_DEPTHWISE_BITS = 8
 
 
 def compress(model: Any, precision: str) -> Any:
@@ -46,28 +41,44 @@ def compress(model: Any, precision: str) -> Any:
     Raises:
         ExportError: A weight is not a finite number in the type that it is stored in.
     """
-    import coremltools.optimize.coreml as optimise
-
     constants = _constants(model)
     _check_finite(constants)
     if precision in ("fp32", "fp16"):
         return model
-    chosen = {constant.name for constant in constants if _is_multiplied(constant.outputs[0])}
+    chosen = [constant for constant in constants if _is_multiplied(constant.outputs[0])]
     if precision == "int8":
-        config: Any = optimise.OpLinearQuantizerConfig(
-            mode="linear_symmetric",
-            dtype="int8",
-            granularity="per_channel",
-            weight_threshold=SMALLEST,
+        return _quantise(model, chosen)
+    return _palettise(model, chosen, _PALETTE_BITS[precision])
+
+
+def _quantise(model: Any, chosen: Iterable[Any]) -> Any:
+    import coremltools.optimize.coreml as optimise
+
+    config = optimise.OpLinearQuantizerConfig(
+        mode="linear_symmetric",
+        dtype="int8",
+        granularity="per_channel",
+        weight_threshold=SMALLEST,
+    )
+    wanted = {constant.name: config for constant in chosen}
+    return optimise.linear_quantize_weights(
+        model, optimise.OptimizationConfig(op_name_configs=wanted)
+    )
+
+
+def _palettise(model: Any, chosen: Iterable[Any], bits: int) -> Any:
+    import coremltools.optimize.coreml as optimise
+
+    def config(bits: int) -> Any:
+        return optimise.OpPalettizerConfig(
+            mode="custom", lut_function=partial(palette, bits=bits), weight_threshold=SMALLEST
         )
-        apply = optimise.linear_quantize_weights
-    else:
-        config = optimise.OpPalettizerConfig(
-            mode="kmeans", nbits=_PALETTE_BITS[precision], weight_threshold=SMALLEST
-        )
-        apply = optimise.palettize_weights
-    wanted = dict.fromkeys(chosen, config)
-    return apply(model, optimise.OptimizationConfig(op_name_configs=wanted))
+
+    wanted = {
+        constant.name: config(_DEPTHWISE_BITS if _is_depthwise(constant) else bits)
+        for constant in chosen
+    }
+    return optimise.palettize_weights(model, optimise.OptimizationConfig(op_name_configs=wanted))
 
 
 def _constants(model: Any) -> list[Any]:
@@ -103,3 +114,8 @@ def _is_multiplied(constant: Any) -> bool:
         reader.inputs.get(_MULTIPLIED.get(reader.op_type, "")) is constant
         for reader in constant.child_ops
     )
+
+
+def _is_depthwise(constant: Any) -> bool:
+    shape = constant.outputs[0].shape
+    return len(shape) == 4 and shape[0] > shape[1] == 1

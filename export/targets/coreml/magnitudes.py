@@ -1,9 +1,9 @@
 """How large the numbers in a tower get, and whether float16 can hold them."""
 
+import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
 
@@ -38,26 +38,34 @@ def largest_value(program: ExportedProgram, inputs: Iterable[Tensor]) -> Magnitu
     watcher = _Watcher(program.module())
     for one in inputs:
         watcher.run(one)
+        if watcher.broken is not None:
+            raise ExportError(
+                f"{watcher.broken} gives numbers that are not finite; "
+                "the weights are damaged or diverged in training"
+            )
     return watcher.largest
 
 
 class _Watcher(fx.Interpreter):
+    """Attributes:
+    largest: What was met so far.
+    broken: The first layer with a number that is not finite.
+    """
+
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
         self.largest = Magnitude(0.0, "")
+        self.broken: str | None = None
 
     def run_node(self, node: fx.Node) -> Any:
         result = super().run_node(node)
         if isinstance(result, Tensor) and result.is_floating_point() and result.numel():
             value = float(result.abs().max())
-            # `not <=` rather than `>`, so that NaN counts.
-            if not value <= self.largest.value:
+            if value > self.largest.value:
                 self.largest = Magnitude(value, _layer(node))
-            if not value < torch.inf:
-                raise ExportError(
-                    f"{_layer(node)} gives numbers that are not finite; "
-                    "the weights are damaged or diverged in training"
-                )
+            # Not an exception: the interpreter would add a page to its message.
+            if not math.isfinite(value) and self.broken is None:
+                self.broken = _layer(node)
         return result
 
 

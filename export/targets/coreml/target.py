@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from export.quantize.coreml import compress, missing_package
+from export.quantize.coreml import compress
 from export.targets.coreml.converter import EXTRA, coremltools, quiet
 from export.targets.coreml.description import describe
 from export.targets.coreml.graph import (
@@ -29,7 +29,7 @@ from export.targets.coreml.running import open_package
 from export.targets.graphs import exportable
 from export.targets.target import Conversion, Run, Traced, Written
 from retrieval.spec.bundle import Format, Interface, Precision
-from retrieval.spec.errors import ExportError, MissingExtraError
+from retrieval.spec.errors import ExportError, LeanclipError
 
 DEPLOYMENT = "iOS17"
 """Deployment target of every file, by its name in ``coremltools.target``."""
@@ -59,7 +59,9 @@ class CoreMLTarget:
             with exportable(graph):
                 program = torch.export.export(graph, (rows[0],)).run_decompositions({})
                 largest = largest_value(program, rows)
-        except (RuntimeError, torch.export.UnsupportedError) as error:
+        except LeanclipError:
+            raise
+        except Exception as error:  # The tracer's errors have many types, some of them private.
             raise _cannot(conversion, error) from error
         return TracedProgram(conversion, program, largest)
 
@@ -87,8 +89,6 @@ class TracedProgram:
     def write(self, path: Path, precision: str) -> Written:
         if refused := CoreMLTarget().refuses(self.conversion, precision):
             raise ExportError(refused)
-        if package := missing_package(precision):
-            raise MissingExtraError(f"{precision} Core ML files (for {package})", EXTRA)
         half = precision != "fp32" and self.largest.fits_half
         if precision == "fp16" and not half:
             raise ExportError(
