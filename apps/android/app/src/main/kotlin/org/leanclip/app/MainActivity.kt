@@ -73,11 +73,11 @@ class MainActivity : Activity(), Indexing.Listener {
 
     override fun onPrepareOptionsMenu(menu: Menu): Boolean {
         val settings = Settings(this)
-        menu.findItem(R.string.index_now).isVisible = !Indexing.isRunning
-        menu.findItem(R.string.stop).isVisible = Indexing.isRunning
-        menu.findItem(R.string.while_charging).isChecked = settings.whileCharging
-        menu.findItem(R.string.accelerators).isChecked = settings.accelerate
-        menu.findItem(R.string.accelerators).isEnabled = !Indexing.isRunning
+        menu.findItem(R.string.index_now)?.isVisible = !Indexing.isRunning
+        menu.findItem(R.string.stop)?.isVisible = Indexing.isRunning
+        menu.findItem(R.string.while_charging)?.isChecked = settings.whileCharging
+        menu.findItem(R.string.accelerators)?.isChecked = settings.accelerate
+        menu.findItem(R.string.accelerators)?.isEnabled = !Indexing.isRunning
         return true
     }
 
