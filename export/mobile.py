@@ -18,6 +18,9 @@ from retrieval.spec.errors import ExportError
 from retrieval.spec.files import swap_folder, write_json
 from retrieval.spec.tower import TOWERS, Tower
 
+MOBILE_FORMATS = ("onnx", "coreml", "litert")
+"""For Android and the web, for iOS, for Android."""
+
 FALL_BACK = "fp16"
 """Written beside the small files where recall is measured, and kept where they lose too much."""
 
@@ -102,13 +105,18 @@ def mobile_precisions(source: Checkpoint, format: str, *, calibrated: bool) -> M
 
 
 def is_convolutional(tower: nn.Module) -> bool:
-    """Whether most weights of a tower sit in convolutions rather than in linear maps."""
-    kinds = (nn.Conv2d, nn.Linear)
-    convolutions, linears = (
-        sum(part.weight.numel() for part in tower.modules() if isinstance(part, kind))
-        for kind in kinds
-    )
-    return convolutions > linears
+    """Whether most weights of a tower sit in convolutions rather than in linear maps.
+
+    Convolutions that only cut an image into patches do not count.
+    """
+    weights = {nn.Conv2d: 0, nn.Linear: 0}
+    for part in tower.modules():
+        if isinstance(part, nn.Conv2d):
+            cuts = part.kernel_size == part.stride and part.kernel_size != (1, 1)
+            weights[nn.Conv2d] += 0 if cuts else part.weight.numel()
+        elif isinstance(part, nn.Linear):
+            weights[nn.Linear] += part.weight.numel()
+    return weights[nn.Conv2d] > weights[nn.Linear]
 
 
 def _write(

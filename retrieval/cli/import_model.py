@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from export.bundle import UNKNOWN_LICENCE, check_target, pack_bundle
-from export.mobile import Judge, pack_mobile
+from export.mobile import MOBILE_FORMATS, Judge, pack_mobile
 from export.report import read_report
-from export.targets.registry import FORMATS, require_converters
+from export.targets.registry import require_converters
 from retrieval.cli.packing import calibration_for, listed, print_bundle
 from retrieval.corpora.pairs import CaptionedPhoto, read_pairs
 from retrieval.models.checkpoint import Checkpoint
@@ -34,8 +34,8 @@ def import_model(
     to: Annotated[
         str | None,
         typer.Option(
-            help="Formats, separated by commas: onnx, coreml, litert. By default onnx; all with "
-            "--quantize."
+            help="Formats, separated by commas; by default onnx, with --quantize "
+            "onnx,coreml,litert."
         ),
     ] = None,
     precision: Annotated[
@@ -86,7 +86,7 @@ def import_model(
     leanclip search "two dogs in snow" ~/Pictures --model mobileclip.bundle
     """  # noqa: D301  (click ends re-flowing at a backspace character)
     _check_options(quantize, precision, data)
-    formats = listed(to) or (list(FORMATS) if quantize else ["onnx"])
+    formats = listed(to) or (list(MOBILE_FORMATS) if quantize else ["onnx"])
     require_converters(formats)
     folder = bundle or Path(_folder_name(source))
     check_target(folder)
