@@ -25,6 +25,9 @@ _TARGETS: dict[str, _Entry] = {
     "litert": _Entry(
         "export.targets.litert", "LiteRTTarget", "litert", ("litert_torch", "ai_edge_quantizer")
     ),
+    "executorch": _Entry(
+        "export.targets.executorch", "ExecuTorchTarget", "executorch", ("executorch", "torchao")
+    ),
 }
 
 FORMATS: tuple[str, ...] = tuple(_TARGETS)

@@ -38,23 +38,23 @@ SUPPORT: dict[str, tuple[Refusal, ...]] = {
     "mobilenetv2_100": (),
     "mobilenetv1_100": (),
     "mobilenetv3_small_100": (),
-    "efficientvit_b0": (
-        Refusal(
-            "litert",
-            "int8-static",
-            "divides in its attention, which LiteRT cannot do in int8",
-            "int8, or int8-static in onnx",
-        ),
-    ),
+    "efficientvit_b0": (),
     "mobileone_s0": (),
     "fastvit_t8": (),
     "repvit_m0_9": (),
     "tiny_vit_5m_224": (),
-    "vit_tiny_patch16_224": (Refusal("onnx", "int8-static", _STATIC_TRANSFORMER, "int8"),),
-    VIT: (Refusal("onnx", "int8-static", _STATIC_TRANSFORMER, "int8"),),
+    "vit_tiny_patch16_224": (
+        Refusal("onnx", "int8-static", _STATIC_TRANSFORMER, "int8"),
+        Refusal("executorch", "int8-static", _STATIC_TRANSFORMER, "int8"),
+    ),
+    VIT: (
+        Refusal("onnx", "int8-static", _STATIC_TRANSFORMER, "int8"),
+        Refusal("executorch", "int8-static", _STATIC_TRANSFORMER, "int8"),
+    ),
     TEXT: (
         Refusal("onnx", "int8-static", _STATIC_TRANSFORMER, "int8"),
         Refusal("litert", "int8-static", _STATIC_TRANSFORMER, "int8"),
+        Refusal("executorch", "int8-static", _STATIC_TRANSFORMER, "int8"),
     ),
 }
 """By the name of an image tower's backbone in timm; `VIT` and `TEXT` are our own towers."""

@@ -1,0 +1,154 @@
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from export.quantize.executorch import with_int8_rows
+from export.targets.graphs import image_graph, text_graph
+from export.targets.registry import find_target
+from export.targets.target import Conversion
+from export.verify.parity import agreement, reference
+from retrieval.encode.onnx import as_input
+from retrieval.spec.errors import BundleError, ExportError, MissingExtraError
+from tests.tiny import SIZE, tiny_model, tiny_tokenizer
+
+TARGET = find_target("executorch")
+BLOCKS = {"width": 64, "head_dim": 16, "layers": 1, "heads": [2], "neurons": 64}
+SENTENCES = ["a dog", "", "two cats on a mat", "snow", "a man runs at the sea", "red bicycle"]
+
+
+def photos(count):
+    random = np.random.default_rng(0)
+    coarse = torch.from_numpy(random.uniform(0, 256, (count, 3, 4, 4)))
+    smooth = torch.nn.functional.interpolate(coarse, SIZE, mode="bicubic")
+    return smooth.clamp(0, 255).byte().numpy()
+
+
+def image_conversion(*, calibration=True):
+    model = tiny_model(
+        image={"kind": "timm", "backbones": [{"name": "test_efficientnet"}]},
+        layout="NHWC",
+        channel_order="BGR",
+        pixel_type="float32",
+    )
+    inputs = photos(12)
+    calibrated = inputs[:8] if calibration else None
+    return Conversion(model, "image", image_graph(model), inputs[:2], calibrated, {"name": "tiny"})
+
+
+def text_conversion():
+    model = tiny_model(text={"blocks": BLOCKS})
+    ids = tiny_tokenizer().batch(SENTENCES)
+    return Conversion(model, "text", text_graph(model), ids[:2], metadata={"licence": "CC0-1.0"})
+
+
+@pytest.fixture(scope="module")
+def image():
+    return TARGET.trace(image_conversion())
+
+
+@pytest.fixture(scope="module")
+def text():
+    return TARGET.trace(text_conversion())
+
+
+@pytest.fixture(scope="module")
+def text_fp32(text, tmp_path_factory):
+    path = tmp_path_factory.mktemp("text") / "text-fp32.pte"
+    return path, text.write(path, "fp32")
+
+
+def test_fp32_text_computes_what_pytorch_does(text, text_fp32):
+    path, written = text_fp32
+    assert (written.precision, written.interface.type) == ("fp32", "int32")
+    assert (written.interface.input, written.interface.output) == ("tokens", "embedding")
+    ids = tiny_tokenizer().batch(SENTENCES)
+    found = TARGET.open(path, written.interface)(ids)
+    assert agreement(reference(text.conversion.graph, ids), found).min_cosine >= 0.9999
+    assert b"CC0-1.0" in path.read_bytes()
+
+
+def test_int8_text_stores_tokens_and_products_in_int8(text, text_fp32, tmp_path):
+    path = tmp_path / "text-int8.pte"
+    written = text.write(path, "int8")
+    ids = tiny_tokenizer().batch(SENTENCES)
+    found = TARGET.open(path, written.interface)(ids)
+    assert agreement(reference(text.conversion.graph, ids), found).min_cosine >= 0.998
+    assert path.stat().st_size < 0.45 * text_fp32[0].stat().st_size
+
+
+@pytest.mark.parametrize(("precision", "smallest"), [("fp32", 0.9999), ("int8-static", 0.98)])
+def test_image_takes_plain_pixels_in_the_order_of_its_spec(image, tmp_path, precision, smallest):
+    path = tmp_path / "image.pte"
+    written = image.write(path, precision)
+    assert (written.interface.type, written.interface.layout) == ("uint8", "NHWC")
+    unseen = photos(12)[8:]
+    given = as_input(unseen, image.conversion.preprocessing)
+    found = TARGET.open(path, written.interface)(unseen)
+    assert agreement(reference(image.conversion.graph, given), found).min_cosine >= smallest
+
+
+def test_rows_of_an_embedding_are_within_half_a_step():
+    graph = text_graph(tiny_model(text={"blocks": BLOCKS}))
+    ids = torch.arange(40)[None]
+    exact = graph.tower.token_embedding(ids)
+    rounded = with_int8_rows(graph).tower.token_embedding(ids)
+    step = exact.abs().amax(dim=-1, keepdim=True) / 127
+    assert ((exact - rounded).abs() <= step / 2 + 1e-7).all()
+    assert isinstance(graph.tower.token_embedding, torch.nn.Embedding), "the model was changed"
+
+
+def test_static_int8_without_calibration_leaves_nothing_behind(tmp_path):
+    traced = TARGET.trace(image_conversion(calibration=False))
+    with pytest.raises(ExportError, match=r"int8-static .* calibration .* choose int8"):
+        traced.write(tmp_path / "image.pte", "int8-static")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("precision", ["int8-static", "pal4"])
+def test_what_is_refused_says_what_to_choose(text, tmp_path, precision):
+    with pytest.raises(ExportError, match="choose .*int8"):
+        text.write(tmp_path / "text.pte", precision)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "empty", "missing"])
+def test_a_damaged_file_is_one_line(text_fp32, tmp_path, damage):
+    whole, written = text_fp32
+    path = tmp_path / "text.pte"
+    data = whole.read_bytes()
+    damaged = {"cut": data[: len(data) // 2], "other": b"PK" * 999, "empty": b""}
+    if damage in damaged:
+        path.write_bytes(damaged[damage])
+    with pytest.raises(BundleError, match=r"text\.pte.*export it again") as error:
+        TARGET.open(path, written.interface)
+    assert "\n" not in str(error.value)
+
+
+class Undecided(torch.nn.Module):
+    def forward(self, pixels):
+        return pixels if pixels.sum() > 0 else -pixels
+
+
+class WithoutKernel(torch.nn.Module):
+    def forward(self, pixels):
+        return torch.special.bessel_j0(pixels.mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("tower", [Undecided, WithoutKernel])
+def test_a_tower_that_cannot_be_lowered_is_one_line(tmp_path, capfd, tower):
+    model = tiny_model()
+    model.image = tower()
+    with pytest.raises(ExportError, match="image tower cannot become ExecuTorch: ") as error:
+        conversion = Conversion(model, "image", image_graph(model), photos(2))
+        TARGET.trace(conversion).write(tmp_path / "image.pte", "fp32")
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+    assert capfd.readouterr() == ("", "")
+
+
+def test_missing_package_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "executorch.runtime", None)
+    with pytest.raises(MissingExtraError, match=r"leanclip\[executorch\]"):
+        TARGET.trace(text_conversion())
