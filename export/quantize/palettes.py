@@ -81,7 +81,8 @@ class _Clustering:
         width = np.gradient(self.values)
         integral = np.cumsum(np.cbrt(self.counts / width) * width)
         steps = (np.arange(places) + 0.5) / places * integral[-1]
-        return np.interp(steps, integral, self.values)
+        start: Floats = np.interp(steps, integral, self.values)
+        return start
 
     def _settled(self, centres: Floats) -> Floats:
         """Lloyd's algorithm: each centre to the mean of what is nearest to it."""
@@ -135,4 +136,5 @@ def _apart(first: Floats, second: Floats, mean: Floats, other: Floats) -> Floats
 
 
 def _borders(centres: Floats) -> Floats:
-    return (centres[1:] + centres[:-1]) / 2
+    middles: Floats = (centres[1:] + centres[:-1]) / 2
+    return middles

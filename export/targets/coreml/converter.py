@@ -33,15 +33,15 @@ def quiet() -> Iterator[None]:
 
     It warns of every torch that is newer than it, and draws a bar for each of its passes.
     """
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
     start = tqdm.__init__
-    tqdm.__init__ = partialmethod(start, disable=True)  # type: ignore[method-assign]
+    tqdm.__init__ = partialmethod(start, disable=True)
     try:
         with _no_warnings():
             yield
     finally:
-        tqdm.__init__ = start  # type: ignore[method-assign]
+        tqdm.__init__ = start
 
 
 @contextlib.contextmanager

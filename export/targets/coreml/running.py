@@ -32,7 +32,8 @@ def open_package(path: Path, interface: Interface) -> Run:
             model.predict({interface.input: feature(row, interface)})[interface.output]
             for row in inputs
         ]
-        return np.concatenate(rows).astype(np.float32)
+        embeddings: NDArray[np.float32] = np.concatenate(rows).astype(np.float32)
+        return embeddings
 
     return run
 
