@@ -32,7 +32,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     """Files of one folder, with `HEADERS`."""
 
     protocol_version = "HTTP/1.1"
-    extensions_map = {  # noqa: RUF012  (as in the class above)
+    extensions_map = {
         **http.server.SimpleHTTPRequestHandler.extensions_map,
         ".mjs": "text/javascript",
         ".js": "text/javascript",

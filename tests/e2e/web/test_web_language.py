@@ -5,8 +5,8 @@ from html.entities import html5
 
 import ftfy.bad_codecs  # noqa: F401  (registers the sloppy encodings)
 import pytest
-from conftest import WEB, load_module
 from playwright.sync_api import Page
+from web_tab import WEB, load_module
 
 from export.verify.golden_inputs import SENTENCES
 from retrieval.encode.load import default_bundle

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import WEB, Tab, load_module, read_json
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext
+from web_tab import WEB, Tab, load_module, read_json
 
 COLOURS = ("red", "green", "blue", "yellow", "white")
 

@@ -1,10 +1,11 @@
 """The probe page measures both towers, in the form that all probes share."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import WEB, Tab, read_json
+from web_tab import WEB, Tab, read_json
 
 from export.probe.figures import Timing
 from export.probe.result import ProbeResult
@@ -25,7 +26,7 @@ def test_both_towers_are_measured(tab: Tab, site: str, assembled: Path, tmp_path
     assert result.device.kind == "browser"
     assert "Chrom" in (result.system.browser or "")
     assert result.bundle.fingerprint == bundle.fingerprint
-    assert result.leanclip == read_json(WEB / "package.json")["version"]
+    assert result.leanclip == version("leanclip")
     by_tower = {file.tower: file for file in result.files}
     for tower, file in by_tower.items():
         entry = bundle.file(tower, "onnx")

@@ -1,23 +1,34 @@
 """A bundle that is not what it claims is refused, with one clear line."""
 
+import itertools
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, Tab, read_json
+from playwright.sync_api import Browser
+from web_tab import ROOT, Tab, read_json
 
 from export.verify.golden import GOLDEN
 from retrieval.spec.bundle import MANIFEST
 
+COPIES = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def tab(chromium: Browser) -> Iterator[Tab]:
+    """One for all, since nothing is stored by a page that refuses."""
+    context = chromium.new_context()
+    yield Tab(context.new_page())
+    context.close()
+
 
 @pytest.fixture
-def copy(assembled: Path, request: pytest.FixtureRequest) -> Path:
-    """A tiny bundle of this test's own, on the site."""
-    folder = assembled / request.node.name.partition("[")[0]
-    shutil.rmtree(folder, ignore_errors=True)
+def copy(assembled: Path) -> Path:
+    """A tiny bundle on the site, at an address that no browser has seen before."""
+    folder = assembled / f"copy-{next(COPIES)}"
     return Path(shutil.copytree(assembled / "tiny-0", folder))
 
 

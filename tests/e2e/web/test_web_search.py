@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, Tab
 from PIL import Image
 from playwright.sync_api import Browser
+from web_tab import ROOT, Tab
 
 from retrieval.encode.load import open_encoder
 from retrieval.encode.protocol import Encoder
