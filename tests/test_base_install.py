@@ -19,7 +19,11 @@ EXTRAS_ONLY = (
     "onnx",
     "onnxscript",
     "yaml",
-    "tokenizers",
+    "sentencepiece",
+    "coremltools",
+    "litert_torch",
+    "ai_edge_litert",
+    "playwright",
     "matplotlib",
 )
 

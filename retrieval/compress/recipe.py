@@ -10,7 +10,7 @@ from retrieval.compress.complaints import first_complaint
 from retrieval.compress.data.settings import Decoded, Reinforcement
 from retrieval.compress.requirements import require, require_start
 from retrieval.compress.stages.settings import Stage
-from retrieval.compress.start.settings import OPEN_CLIP, Student
+from retrieval.compress.start.settings import STOCK, Student
 from retrieval.models.sparse.storage import Storage
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import RecipeError
@@ -41,8 +41,8 @@ class Recipe(Spec):
     name: str
     seed: int = 0
     teacher: str | tuple[str, ...] | None = None
-    """``open_clip:MODEL/PRETRAINED``, a checkpoint or a bundle, or a list of several, whose
-    lessons are averaged. Not needed without distillation."""
+    """``open_clip:MODEL/PRETRAINED``, ``hf:ORG/NAME``, a checkpoint or a bundle, or a list of
+    several, whose lessons are averaged. Not needed without distillation."""
     student: Student
     data: Data
     stored_as: Storage = Storage()
@@ -143,5 +143,5 @@ def _with_paths_from(recipe: Recipe, base: Path) -> Recipe:
 
 
 def _teacher_from(base: Path, teacher: str) -> str:
-    is_name = teacher == "default" or teacher.startswith(OPEN_CLIP)
+    is_name = teacher == "default" or teacher.startswith(STOCK)
     return teacher if is_name else str(base / teacher)

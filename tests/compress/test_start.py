@@ -247,7 +247,7 @@ def test_layers_of_an_open_clip_model(tmp_path: Path, monkeypatch: pytest.Monkey
     open_clip.add_model_config(tmp_path / "tiny-start.json")
     loaded = []
 
-    def load(name: str) -> Any:
+    def load(name: str, **_: bool) -> Any:
         torch.manual_seed(4)
         loaded.append(load_open_clip(name, random_weights=True))
         return loaded[-1]

@@ -12,15 +12,15 @@ from retrieval.spec.preprocessing import Preprocessing
 
 TEACHER: Final = "teacher"
 """The source that stands for the recipe's teacher; a folder of that name is ``./teacher``."""
-OPEN_CLIP: Final = "open_clip:"
-"""What the name of a model from open_clip starts with."""
 TIMM: Final = "timm:"
 """What the name of pretrained weights from timm's hub starts with."""
+STOCK: Final = ("open_clip:", "hf:", TIMM)
+"""What the name of a whole model that others trained starts with; see `retrieval.models.stock`."""
 LARGEST_CORRELATED: Final = 16_384
 """Most tokens for a closed-form start, which inverts a matrix of them: 2 GB in double precision."""
 
 Source = Annotated[str, Field(min_length=1)]
-"""``teacher``, a checkpoint folder, or ``open_clip:MODEL/PRETRAINED``."""
+"""``teacher``, a checkpoint folder, ``open_clip:MODEL/PRETRAINED`` or ``hf:ORG/NAME``."""
 
 
 class Vocabulary(Spec):
@@ -195,6 +195,6 @@ class Student(Spec):
 
 
 def _located(source: str, base: Path) -> str:
-    if source == TEACHER or source.startswith((OPEN_CLIP, TIMM)):
+    if source == TEACHER or source.startswith(STOCK):
         return source
     return str(base / source)

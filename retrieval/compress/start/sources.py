@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from retrieval.compress.start.settings import OPEN_CLIP, TEACHER
+from retrieval.compress.start.settings import STOCK, TEACHER
 from retrieval.models.checkpoint import CONFIG, Checkpoint, load_checkpoint
+from retrieval.models.stock import load_stock
 from retrieval.spec.errors import RecipeError
 
 
@@ -22,7 +23,7 @@ class Sources:
         """The model that a source names.
 
         Args:
-            source: ``teacher``, a checkpoint folder, or ``open_clip:MODEL/PRETRAINED``.
+            source: ``teacher``, a checkpoint folder, or a stock model.
             entry: Where in the recipe it stands, for messages.
 
         Raises:
@@ -41,13 +42,11 @@ class Sources:
 
 
 def _opened(source: str, entry: str) -> Checkpoint:
-    if source.startswith(OPEN_CLIP):
-        from retrieval.models.open_clip import load_open_clip
-
-        return load_open_clip(source.removeprefix(OPEN_CLIP))
+    if source.startswith(STOCK):
+        return load_stock(source)
     if not (Path(source) / CONFIG).is_file():
         raise RecipeError(
-            f"{entry}.from: {source} is no checkpoint folder, and only a checkpoint or a model "
-            "of open_clip has weights to inherit"
+            f"{entry}.from: {source} is no checkpoint folder, and only a checkpoint or a stock "
+            "model (open_clip:, hf:) has weights to inherit"
         )
     return load_checkpoint(Path(source))

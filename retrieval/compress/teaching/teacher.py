@@ -17,13 +17,14 @@ from retrieval.compress.cache.corpus import Corpus
 from retrieval.compress.data.views import ViewRules
 from retrieval.compress.distributed.ranks import from_first
 from retrieval.compress.loop.reporter import Reporter
-from retrieval.compress.recipe import OPEN_CLIP
+from retrieval.compress.start.settings import STOCK
 from retrieval.corpora.pairs import flatten_captions, read_pairs
 from retrieval.encode.load import open_encoder
 from retrieval.encode.protocol import Encoder
 from retrieval.encode.torch import TorchEncoder
 from retrieval.models.checkpoint import CONFIG, stored_fingerprint
 from retrieval.models.dual_encoder import DualEncoder
+from retrieval.models.stock import load_stock
 from retrieval.spec.bundle import MANIFEST, read_bundle
 from retrieval.spec.errors import RecipeError
 from retrieval.spec.files import sha256_json
@@ -50,12 +51,10 @@ class Captioned:
 
 
 def open_teacher(source: str) -> Encoder:
-    """A bundle, a checkpoint, ``default``, or ``open_clip:MODEL/PRETRAINED``."""
-    if not source.startswith(OPEN_CLIP):
-        return open_encoder(source)
-    from retrieval.models.open_clip import load_open_clip
-
-    return TorchEncoder(load_open_clip(source.removeprefix(OPEN_CLIP)))
+    """A bundle, a checkpoint, ``default``, or a stock model (``open_clip:``, ``hf:``)."""
+    if source.startswith(STOCK):
+        return TorchEncoder(load_stock(source))
+    return open_encoder(source)
 
 
 class Teacher:
