@@ -62,7 +62,8 @@ def complaint(change: Callable[[Value], object]) -> str:
         (lambda v: v["student"]["image"].update(pach=3),
          "student.image.pach: there is no such entry; did you mean patch?"),
         (lambda v: v["student"]["image"].update(kind="vitt"),
-         "student.image: 'kind' must be one of 'timm', 'vit', 'attention_pooled', 'open_clip', not 'vitt'"),
+         "student.image: 'kind' must be one of 'timm', 'vit', 'attention_pooled', 'open_clip', "
+         "not 'vitt'"),
         (lambda v: v["stages"][0].pop("stage"), "stages.0: needs an entry 'stage'"),
         (lambda v: v["student"].pop("name"), "student.name: is missing"),
         (lambda v: v["stages"][0]["training"].update(epochs="many"),
