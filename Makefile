@@ -8,7 +8,7 @@ PIP_FLAGS ?=
 WEB := apps/web
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test lint study web chromium clean
+.PHONY: help demo test lint study web npm tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs
@@ -26,21 +26,28 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	@touch $@
 
 # What the web shell runs on, fetched again only when the lock file has changed.
-$(WEB)/node_modules/.installed: $(WEB)/package-lock.json
-	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer (Debian: apt-get install npm)"; exit 1; }
+$(WEB)/node_modules/.installed: $(WEB)/package-lock.json | npm
 	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# The web shell's tests drive a browser, which is not for this file to choose.
-chromium:
-	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
-	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y chromium; } || { \
-	  echo "the tests of apps/web need a browser: install chromium (Debian: apt-get install chromium)"; exit 1; }
+# What pip cannot bring: any of the commands $(1), which Debian's package $(2) has.
+define have
+@for one in $(1); do command -v $$one >/dev/null && exit 0; done; \
+{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y $(2) >/dev/null; } || \
+{ echo "apps/ needs $(firstword $(1)): install it (Debian: apt-get install $(2))"; exit 1; }
+endef
+
+npm:
+	$(call have,npm,npm)
+
+tools: npm
+	$(call have,chromium chromium-browser google-chrome,chromium)
+	$(call have,javac,openjdk-17-jdk-headless)
 
 demo: $(VENV)/.demo ## Set up, distil a student, search with it, export it (offline after set-up)
 	$(BIN)/leanclip demo
 
-test: $(VENV)/.dev lint $(WEB)/node_modules/.installed chromium ## Set up what tests need and run them all
+test: $(VENV)/.dev lint tools $(WEB)/node_modules/.installed ## Set up what tests need and run them all
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev ## Style, types of the search product, and which way imports may run
