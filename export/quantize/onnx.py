@@ -11,10 +11,18 @@
     stored as int8, computed in float32, since dynamic int8 makes convolutions many times
     slower. In both, token embeddings are int8 with a scale for each row, and what is left
     over is stored as float16.
+``int8-static``
+    Convolutional towers in int8 throughout, see `export.quantize.onnx_static`.
+``mixed``
+    The fastest int8 that the tower has, but for layers that suffer from it, see
+    `export.quantize.onnx_mixed`.
+``int4``
+    Matrices stored in 4 bits, computed in float32, see `export.quantize.onnx_int4`. What is
+    left over is stored as ``int8`` stores it.
 ``trained``
     Weights that were trained on a grid are stored as its codes, 8, 4 or (ternary) 2 bits
     each, with its scales; products whose inputs were trained in int8 run in int8. What is
-    left over is stored as float16. In ``int8`` too, such weights keep their grid.
+    left over is stored as float16. In ``int8`` and ``int4`` too, such weights keep their grid.
 """
 
 from collections import Counter
@@ -25,10 +33,12 @@ import numpy as np
 import onnx
 from onnx import NodeProto, helper, numpy_helper
 
+from export.quantize.onnx_int4 import four_bits
 from export.quantize.products import multiply_integers
 from export.quantize.storage import (
     float_weights,
     int8_tensors,
+    product_weights,
     readers,
     store_half,
     store_int8,
@@ -37,47 +47,68 @@ from export.quantize.storage import (
 from export.quantize.trained import TrainedWeight, store_trained
 from retrieval.encode.onnx import ACTIVATIONS, DYNAMIC
 
-OnnxPrecision = Literal["fp32", "fp16", "int8", "trained"]
+OnnxPrecision = Literal["fp32", "fp16", "int8", "int8-static", "mixed", "int4", "trained"]
+WeightPrecision = Literal["fp32", "fp16", "int8", "int4", "trained"]
+"""Those that need no inputs to be chosen by."""
 
 
 def quantise(
     model: onnx.ModelProto,
-    precision: OnnxPrecision,
+    precision: WeightPrecision,
     *,
     trained: Mapping[str, TrainedWeight] | None = None,
     convolutions: Literal["int8", "fp16"] = "int8",
+    keep: Collection[str] = (),
 ) -> onnx.ModelProto:
     """A copy of an fp32 graph in another precision.
 
     Args:
         model: Traced in float32; not changed.
         precision: What the module's description says of each.
-        trained: Weights that lie on a grid; ``int8`` and ``trained`` store them as they are.
+        trained: Weights that lie on a grid; ``int8``, ``int4`` and ``trained`` store them as
+            they are.
         convolutions: How ``int8`` stores other convolution weights; ``fp16`` for towers that
             suffer from the other.
+        keep: Names of weights that ``int8`` leaves in float16.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    kept = dict(trained or {}) if precision in ("int8", "trained") else {}
-    transformer = _is_transformer(copy)
+    kept = dict(trained or {}) if precision in ("int8", "int4", "trained") else {}
+    transformer = is_transformer(copy)
+    if precision == "int4":
+        kept = {**four_bits(copy), **kept}
     _take_out(copy, kept)
     integer = False
     if precision != "fp32":
-        store_tables(copy, int8=precision == "int8")
-    if precision == "int8":
-        integer = transformer and _quantise_products(copy)
-        axes = _channel_axes(copy)
-        if convolutions == "fp16":
-            axes = {name: axis for name, axis in axes.items() if not _feeds(copy, name, "Conv")}
-        store_int8(copy, axes)
+        store_tables(copy, int8=precision in ("int8", "int4"))
+    if precision in ("int8", "int4"):
+        integer = precision == "int8" and transformer and _quantise_products(copy, keep)
+        store_weights(copy, convolutions=convolutions, keep=keep)
     if precision != "fp32":
         store_half(copy)
     # Last, since the steps before would store its scales in float16.
     integer = store_trained(copy, kept) or integer
-    metadata = {entry.key: entry.value for entry in copy.metadata_props}
-    activations = DYNAMIC if integer else "float32"
-    helper.set_model_props(copy, metadata | {ACTIVATIONS: activations})
+    say_activations(copy, DYNAMIC if integer else "float32")
     return copy
+
+
+def say_activations(model: onnx.ModelProto, kind: str) -> None:
+    """Put the type in which a tower computes into its metadata."""
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    helper.set_model_props(model, metadata | {ACTIVATIONS: kind})
+
+
+def store_weights(
+    model: onnx.ModelProto,
+    *,
+    convolutions: Literal["int8", "fp16"] = "int8",
+    keep: Collection[str] = (),
+) -> None:
+    """Store what is left of the weights as int8, in place; they are computed in float32."""
+    axes = {name: axis for name, axis in _channel_axes(model).items() if name not in keep}
+    if convolutions == "fp16":
+        axes = {name: axis for name, axis in axes.items() if not _feeds(model, name, "Conv")}
+    store_int8(model, axes)
 
 
 def _take_out(model: onnx.ModelProto, names: Collection[str]) -> None:
@@ -89,7 +120,7 @@ def _feeds(model: onnx.ModelProto, name: str, kind: str) -> bool:
     return any(node.op_type == kind for node, _ in readers(model, name))
 
 
-def _is_transformer(model: onnx.ModelProto) -> bool:
+def is_transformer(model: onnx.ModelProto) -> bool:
     """Whether most weights sit in matrix products rather than in convolutions."""
     elements: Counter[str] = Counter()
     for tensor, values in float_weights(model):
@@ -120,16 +151,11 @@ def _channel_axis(node: NodeProto, place: int) -> int | None:
     return -1 if node.op_type == "MatMul" else None
 
 
-def _quantise_products(model: onnx.ModelProto) -> bool:
-    """Products of an activation and a weight matrix to int8; whether there was any.
-
-    Products of two activations (queries with keys) stay float32, as does the last projection
-    (``Gemm``), whose rounding would go straight into the embedding.
-    """
-    found = False
+def _quantise_products(model: onnx.ModelProto, keep: Collection[str]) -> bool:
+    """Products of an activation and a weight matrix to int8; whether there was any."""
+    wanted = set(product_weights(model)) - set(keep)
     for tensor, values in list(float_weights(model)):
-        uses = readers(model, tensor.name)
-        if values.ndim != 2 or not uses or any(n.op_type != "MatMul" or p != 1 for n, p in uses):
+        if tensor.name not in wanted:
             continue
         rounded, scales = int8_tensors(tensor.name, values, 1)
         del scales.dims[0]
@@ -138,7 +164,6 @@ def _quantise_products(model: onnx.ModelProto) -> bool:
         model.graph.initializer.extend(
             [rounded, scales, numpy_helper.from_array(zeros, f"{tensor.name}.zero")]
         )
-        for node, _ in uses:
+        for node, _ in readers(model, tensor.name):
             multiply_integers(model.graph, node, tensor.name)
-        found = True
-    return found
+    return bool(wanted)

@@ -19,6 +19,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 SMALLEST_WEIGHT = 256
 """Arrays with fewer elements stay as they are: their bytes do not matter."""
 
+_LINEAR = ("QuantizeLinear", "DequantizeLinear")
 _HALF_MAX = float(np.finfo(np.float16).max)
 
 Weights = NDArray[np.float32]
@@ -88,12 +89,30 @@ def int8_tensors(name: str, values: Weights, axis: int) -> list[TensorProto]:
 
 
 def float_weights(model: onnx.ModelProto) -> Iterator[tuple[TensorProto, Weights]]:
-    """The float32 initialisers that are large enough to be worth shrinking."""
+    """The float32 initialisers that are large enough to be worth shrinking.
+
+    Scales of weights and activations that are int8 already are not among them.
+    """
+    scales = {name for n in model.graph.node if n.op_type in _LINEAR for name in n.input[1:]}
     for tensor in model.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT:
+        if tensor.data_type == TensorProto.FLOAT and tensor.name not in scales:
             values = numpy_helper.to_array(tensor)
             if values.size >= SMALLEST_WEIGHT:
                 yield tensor, values
+
+
+def product_weights(model: onnx.ModelProto) -> list[str]:
+    """Names of the weight matrices that activations are multiplied with.
+
+    Products of two activations (queries with keys) are not among them, nor is the last
+    projection (``Gemm``), whose rounding would go straight into the embedding.
+    """
+    names = []
+    for tensor, values in float_weights(model):
+        uses = readers(model, tensor.name)
+        if values.ndim == 2 and uses and all(n.op_type == "MatMul" and p == 1 for n, p in uses):
+            names.append(tensor.name)
+    return names
 
 
 def readers(model: onnx.ModelProto, name: str) -> list[tuple[NodeProto, int]]:

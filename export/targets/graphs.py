@@ -67,6 +67,20 @@ def text_graph(model: DualEncoder) -> TextGraph:
     return TextGraph(model.text).eval()
 
 
+def mostly_matrices(graph: Graph) -> bool:
+    """Whether a tower is a transformer: most weights are in matrix products, not convolutions.
+
+    Weights of the last projection, which every image tower has, do not count.
+    """
+    last = getattr(graph.tower, "projection", None)
+    counts = {nn.Linear: 0, nn.Conv2d: 0}
+    for module in graph.modules():
+        for kind in counts:
+            if isinstance(module, kind) and module is not last:
+                counts[kind] += module.weight.numel()
+    return counts[nn.Linear] > counts[nn.Conv2d]
+
+
 @contextlib.contextmanager
 def exportable(graph: nn.Module) -> Iterator[None]:
     """Spell attention out in plain operations and keep the tracer quiet, for a while."""

@@ -8,12 +8,19 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from export.quantize.onnx import OnnxPrecision
+from export.targets.graphs import mostly_matrices
 from export.targets.onnx.graph import CHANNEL_ORDER
 from export.targets.onnx.traced import OnnxTraced
 from export.targets.target import Conversion, Inputs, Run
 from retrieval.encode.onnx import as_input
 from retrieval.spec.bundle import Format, Interface
 from retrieval.spec.errors import BundleError
+
+_STATIC_TRANSFORMER = (
+    "transformers lose their meaning when activations have fixed int8 scales; choose int8, "
+    "which chooses them for each photo or sentence"
+)
+_INT4_CONVOLUTIONS = "convolutions lose their meaning in 4 bits; choose int8"
 
 
 class OnnxTarget:
@@ -25,7 +32,14 @@ class OnnxTarget:
     precisions: tuple[str, ...] = get_args(OnnxPrecision)
 
     def refuses(self, conversion: Conversion, precision: str) -> str | None:
-        """None: every tower can be written in every precision."""
+        if precision not in self.precisions:
+            return f"ONNX has no {precision} files; choose {', '.join(self.precisions)}"
+        if mostly_matrices(conversion.graph):
+            return _STATIC_TRANSFORMER if precision == "int8-static" else None
+        if precision == "int4":
+            return _INT4_CONVOLUTIONS
+        if precision in ("int8-static", "mixed") and conversion.calibration is None:
+            return "it learns its ranges from photos; name some with --calibrate, or choose int8"
         return None
 
     def trace(self, conversion: Conversion) -> OnnxTraced:
@@ -34,14 +48,17 @@ class OnnxTarget:
         Raises:
             ExportError: An operation has no converter, or the graph differs from PyTorch.
         """
-        spec = conversion.preprocessing
-        inputs = conversion.examples
         metadata = dict(conversion.metadata)
         if conversion.tower == "image":
-            inputs = as_input(inputs.astype(np.uint8, copy=False), spec)
-            metadata[CHANNEL_ORDER] = spec.channel_order
+            metadata[CHANNEL_ORDER] = conversion.preprocessing.channel_order
+        calibration = conversion.calibration
         return OnnxTraced(
-            conversion.model, conversion.tower, conversion.graph, inputs, metadata=metadata
+            conversion.model,
+            conversion.tower,
+            conversion.graph,
+            _graph_inputs(conversion, conversion.examples),
+            metadata=metadata,
+            calibration=None if calibration is None else _graph_inputs(conversion, calibration),
         )
 
     def open(self, path: Path, interface: Interface) -> Run:
@@ -67,6 +84,12 @@ class OnnxTarget:
             return np.concatenate([row[0] for row in rows])
 
         return run
+
+
+def _graph_inputs(conversion: Conversion, inputs: Inputs) -> Inputs:
+    if conversion.tower == "text":
+        return inputs
+    return as_input(inputs.astype(np.uint8, copy=False), conversion.preprocessing)
 
 
 def _arranged(inputs: Inputs, interface: Interface, *, reverse: bool) -> Inputs:

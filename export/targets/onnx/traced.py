@@ -11,7 +11,7 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from export.quantize.onnx import OnnxPrecision, quantise
+from export.quantize.onnx import OnnxPrecision, WeightPrecision, is_transformer, quantise
 from export.quantize.trained import TrainedWeight, find_trained, precision_of
 from export.targets.graphs import Graph
 from export.targets.onnx.graph import EMBEDDING, OPSET, PIXELS, TOKENS, serialise, trace
@@ -50,6 +50,7 @@ class OnnxTraced:
         graph: The tower as hosts call it.
         inputs: Real pixels or token ids, as the exported tower takes them; two rows or more.
         metadata: Stored in the file.
+        calibration: More inputs, in the same form, for precisions with fixed scales.
 
     Raises:
         ExportError: The tower has no converter, or the graph differs from PyTorch.
@@ -63,10 +64,12 @@ class OnnxTraced:
         inputs: NDArray[np.generic],
         *,
         metadata: Mapping[str, str],
+        calibration: NDArray[np.generic] | None = None,
     ) -> None:
         self._model = model
         self._tower = tower
         self._inputs = inputs
+        self._calibration = calibration
         self._proto = trace(graph, inputs, metadata=metadata)
         self._expected = reference(graph, inputs)
         data = serialise(self._proto)
@@ -94,14 +97,37 @@ class OnnxTraced:
         """One file in memory.
 
         Raises:
-            ExportError: A weight is not on the grid that the configuration promises.
+            ExportError: A weight is not on the grid that the configuration promises, or there
+                is nothing to calibrate with.
         """
-        trained = self._trained if precision in ("int8", "trained") else {}
+        if precision == "int8-static":
+            return Made(serialise(self._static()), precision, {"photos": len(self._photos())})
+        if precision == "mixed":
+            return self._mixed()
+        trained = self._trained if precision in ("int8", "int4", "trained") else {}
         called, stored = _named(precision, trained)
         data = serialise(quantise(self._proto, stored, trained=trained))
-        if stored != "int8":
-            return Made(data, called, {})
-        return self._gentle(data, trained)
+        return self._gentle(data, trained) if stored == "int8" else Made(data, called, {})
+
+    def _static(self) -> onnx.ModelProto:
+        from export.quantize.onnx_static import find_ranges, quantise_static
+
+        return quantise_static(self._proto, find_ranges(self._proto, self._photos()))
+
+    def _mixed(self) -> Made:
+        from export.quantize.onnx_mixed import mix_convolutions, mix_products
+
+        if is_transformer(self._proto):
+            inputs = self._inputs if self._calibration is None else self._calibration
+            mixed = mix_products(self._proto, inputs)
+        else:
+            mixed = mix_convolutions(self._proto, self._photos())
+        return Made(serialise(mixed.model), "mixed", mixed.notes)
+
+    def _photos(self) -> NDArray[np.generic]:
+        if self._calibration is None:
+            raise ExportError(f"the {self._tower} tower needs photos to be calibrated with")
+        return self._calibration
 
     def _gentle(self, data: bytes, trained: Mapping[str, TrainedWeight]) -> Made:
         """The same int8 file, or one with convolutions in float16 where that is better."""
@@ -127,8 +153,8 @@ class OnnxTraced:
 
 
 def _named(
-    precision: OnnxPrecision, trained: Mapping[str, TrainedWeight]
-) -> tuple[Precision, OnnxPrecision]:
+    precision: WeightPrecision, trained: Mapping[str, TrainedWeight]
+) -> tuple[Precision, WeightPrecision]:
     """What the manifest calls a precision, and what to store a tower in."""
     if precision != "trained":
         return precision, precision
