@@ -1,6 +1,5 @@
 import sys
 
-import numpy as np
 import pytest
 import torch
 
@@ -11,18 +10,12 @@ from export.targets.target import Conversion
 from export.verify.parity import agreement, reference
 from retrieval.encode.onnx import as_input
 from retrieval.spec.errors import BundleError, ExportError, MissingExtraError
+from tests.export.smooth import smooth_photos
 from tests.tiny import SIZE, tiny_model, tiny_tokenizer
 
 TARGET = find_target("executorch")
 BLOCKS = {"width": 64, "head_dim": 16, "layers": 1, "heads": [2], "neurons": 64}
 SENTENCES = ["a dog", "", "two cats on a mat", "snow", "a man runs at the sea", "red bicycle"]
-
-
-def photos(count):
-    random = np.random.default_rng(0)
-    coarse = torch.from_numpy(random.uniform(0, 256, (count, 3, 4, 4)))
-    smooth = torch.nn.functional.interpolate(coarse, SIZE, mode="bicubic")
-    return smooth.clamp(0, 255).byte().numpy()
 
 
 def image_conversion(*, calibration=True):
@@ -32,7 +25,7 @@ def image_conversion(*, calibration=True):
         channel_order="BGR",
         pixel_type="float32",
     )
-    inputs = photos(12)
+    inputs = smooth_photos(12, SIZE)
     calibrated = inputs[:8] if calibration else None
     return Conversion(model, "image", image_graph(model), inputs[:2], calibrated, {"name": "tiny"})
 
@@ -83,7 +76,7 @@ def test_image_takes_plain_pixels_in_the_order_of_its_spec(image, tmp_path, prec
     path = tmp_path / "image.pte"
     written = image.write(path, precision)
     assert (written.interface.type, written.interface.layout) == ("uint8", "NHWC")
-    unseen = photos(12)[8:]
+    unseen = smooth_photos(12, SIZE)[8:]
     given = as_input(unseen, image.conversion.preprocessing)
     found = TARGET.open(path, written.interface)(unseen)
     assert agreement(reference(image.conversion.graph, given), found).min_cosine >= smallest
@@ -141,7 +134,7 @@ def test_a_tower_that_cannot_be_lowered_is_one_line(tmp_path, capfd, tower):
     model = tiny_model()
     model.image = tower()
     with pytest.raises(ExportError, match="image tower cannot become ExecuTorch: ") as error:
-        conversion = Conversion(model, "image", image_graph(model), photos(2))
+        conversion = Conversion(model, "image", image_graph(model), smooth_photos(2, SIZE))
         TARGET.trace(conversion).write(tmp_path / "image.pte", "fp32")
     assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())

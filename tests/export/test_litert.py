@@ -12,6 +12,7 @@ from export.targets.target import Conversion
 from export.verify.parity import agreement, reference
 from retrieval.encode.onnx import as_input
 from retrieval.spec.errors import BundleError, ExportError, MissingExtraError
+from tests.export.smooth import smooth_photos
 from tests.tiny import SIZE, tiny_model, tiny_tokenizer
 
 TARGET = find_target("litert")
@@ -19,14 +20,6 @@ METADATA = {"name": "tiny", "fingerprint": "f00", "licence": "CC0-1.0"}
 SMALLEST_COSINE = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.998, "int8-static": 0.97}
 BLOCKS = {"width": 48, "head_dim": 16, "layers": 1, "heads": [3], "neurons": 96}
 WORDS = ["a", "the", "dog", "cat", "red", "snow", "two", "runs", "on", "mat", "sea", "child"]
-
-
-def photos(count):
-    """Smooth shapes in colour: real photos are no noise, and scales are chosen on them."""
-    random = np.random.default_rng(0)
-    coarse = torch.from_numpy(random.uniform(0, 256, (count, 3, 4, 4)))
-    smooth = torch.nn.functional.interpolate(coarse, SIZE, mode="bicubic")
-    return smooth.clamp(0, 255).byte().numpy()
 
 
 def sentences(count):
@@ -55,7 +48,7 @@ def constants(model, kind):
 def conversion(tower, *, calibration=True, **options):
     model = tiny_model(**options)
     graph = image_graph(model) if tower == "image" else text_graph(model)
-    inputs = photos(24) if tower == "image" else sentences(24)
+    inputs = smooth_photos(24, SIZE) if tower == "image" else sentences(24)
     return Conversion(
         model,
         tower,
@@ -73,7 +66,7 @@ class Converted:
         self.folder = folder
         self.conversion = conversion(tower, **options)
         self.traced = TARGET.trace(self.conversion)
-        self.inputs = (photos(24) if tower == "image" else sentences(24))[16:]
+        self.inputs = (smooth_photos(24, SIZE) if tower == "image" else sentences(24))[16:]
         spec = self.conversion.preprocessing
         given = as_input(self.inputs, spec) if tower == "image" else self.inputs
         self.expected = reference(self.conversion.graph, given)
@@ -235,7 +228,7 @@ def test_an_operation_without_converter_is_named_and_nothing_is_printed(capfd):
     model = tiny_model()
     model.image = Unconvertible()
     with pytest.raises(ExportError, match=r"cannot become LiteRT: .*aten\.special_bessel") as error:
-        TARGET.trace(Conversion(model, "image", image_graph(model), photos(2)))
+        TARGET.trace(Conversion(model, "image", image_graph(model), smooth_photos(2, SIZE)))
     assert "\n" not in str(error.value)
     assert capfd.readouterr() == ("", "")
 
