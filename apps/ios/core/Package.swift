@@ -2,10 +2,11 @@
 import PackageDescription
 
 let package = Package(
-    name: "LeanclipCore",
+    name: "Leanclip",
     platforms: [.iOS(.v17), .macOS(.v14)],
     products: [
-        .library(name: "LeanclipCore", targets: ["LeanclipCore"])
+        .library(name: "LeanclipCore", targets: ["LeanclipCore"]),
+        .library(name: "LeanclipApple", targets: ["LeanclipApple"]),
     ],
     targets: [
         .target(
@@ -18,9 +19,10 @@ let package = Package(
                 .copy("Tables/mojibake.txt"),
             ]
         ),
+        .target(name: "LeanclipApple", dependencies: ["LeanclipCore"]),
         .testTarget(
             name: "LeanclipCoreTests",
-            dependencies: ["LeanclipCore"],
+            dependencies: ["LeanclipCore", "LeanclipApple"],
             resources: [.copy("Fixtures")]
         ),
     ]
