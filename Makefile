@@ -8,7 +8,7 @@ PIP_FLAGS ?=
 WEB := apps/web
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test lint study web npm tools clean
+.PHONY: help demo test slow lint study web npm tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs
@@ -49,6 +49,9 @@ demo: $(VENV)/.demo ## Set up, distil a student, search with it, export it (offl
 
 test: $(VENV)/.dev lint tools $(WEB)/node_modules/.installed ## Set up what tests need and run them all
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+slow: $(VENV)/.dev ## Convert every tower that we vouch for to every format, at full size (half an hour)
+	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev ## Style, types of the search product, and which way imports may run
 	$(BIN)/ruff check .
