@@ -132,7 +132,8 @@ class _Clustering:
 
 def _apart(first: Floats, second: Floats, mean: Floats, other: Floats) -> Floats:
     """By how much two clusters have less squared error than one of both."""
-    return first * second / np.maximum(first + second, 1) * np.square(mean - other)
+    gain: Floats = first * second / np.maximum(first + second, 1) * np.square(mean - other)
+    return gain
 
 
 def _borders(centres: Floats) -> Floats:

@@ -11,6 +11,7 @@ import numpy as np
 
 from export.targets.coreml.converter import coremltools, quiet
 from export.targets.target import Inputs
+from tests.export.coreml import ml_products, ml_shapes  # noqa: F401  (they fill the table)
 from tests.export.coreml.ml_operations import OPERATIONS
 
 
@@ -54,7 +55,7 @@ class MLProgram:
                 continue
             if operation.op_type not in OPERATIONS:
                 raise UnknownOperationError(
-                    f"{operation.op_type} ({operation.name}); add it to ml_operations.py"
+                    f"{operation.op_type} ({operation.name}) is not in the table of ml_operations"
                 )
             found = OPERATIONS[operation.op_type](**_arguments(operation, values))
             found = found if isinstance(found, list) else [found]
