@@ -177,7 +177,15 @@ def folder_hash() -> dict[str, Any]:
     files = {
         name: f"content of {index}"
         for index, name in enumerate(
-            ["Manifest.json", "Data/a.b/model", "Data/a/weights", 'Data/quote"d', "Z", "a", "\u00e9"]
+            [
+                "Manifest.json",
+                "Data/a.b/model",
+                "Data/a/weights",
+                'Data/quote"d',
+                "Z",
+                "a",
+                "\u72ac",
+            ]
         )
     }
     with tempfile.TemporaryDirectory() as name:

@@ -34,6 +34,11 @@ final class ProbeTests: XCTestCase {
         var runtime = try FakeRuntime.of(bundle)
         runtime.changes["ALL"] = { $0.reversed() }
         let result = try answer(documents, runtime)
+        // For whoever wants to read it with `leanclip probe`'s own code.
+        if let kept = ProcessInfo.processInfo.environment["LEANCLIP_PROBE_RESULT"] {
+            let path = documents.appendingPathComponent("probe/leanclip-probe-1/result.json")
+            try Data(contentsOf: path).write(to: URL(fileURLWithPath: kept))
+        }
         let files = try XCTUnwrap(result["files"] as? [[String: Any]])
         XCTAssertEqual(files.count, 2)
         for file in files {
@@ -105,11 +110,6 @@ final class ProbeTests: XCTestCase {
         }
         try probe.run(version: "0.0.0") { _ in }
         let path = documents.appendingPathComponent("probe/leanclip-probe-1/result.json")
-        // For whoever wants to read it with `leanclip probe`'s own code.
-        if let kept = ProcessInfo.processInfo.environment["LEANCLIP_KEEP_RESULT"] {
-            try? FileManager.default.removeItem(atPath: kept)
-            try FileManager.default.copyItem(atPath: path.path, toPath: kept)
-        }
         return try XCTUnwrap(
             JSONSerialization.jsonObject(with: Data(contentsOf: path)) as? [String: Any])
     }
