@@ -48,9 +48,9 @@ final class BundleTests: XCTestCase {
                     }
                 }
         }
-        let files = try bundle.candidates(.image, format: "fake").map { $0.file }
+        let files = try bundle.candidates(.image, format: "coreml").map { $0.file }
         XCTAssertEqual(files, ["best", "small", "large"])
-        assertRefused("no coreml file") { _ = try bundle.candidates(.image, format: "coreml") }
+        assertRefused("no litert file") { _ = try bundle.candidates(.image, format: "litert") }
     }
 
     func testWhatCannotBeReadIsRefusedInOneLine() throws {

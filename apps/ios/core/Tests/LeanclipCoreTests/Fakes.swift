@@ -41,7 +41,7 @@ struct FakeDecoder: PhotoDecoding {
 
 /// Loads fake towers; what each compute unit makes of right answers is told.
 struct FakeRuntime: TowerRuntime {
-    let format = "fake"
+    let format = "coreml"
     let units: [String]
     let tower: FakeTower
     var changes: [String: ([Float]) -> [Float]] = [:]

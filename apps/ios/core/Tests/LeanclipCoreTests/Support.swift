@@ -47,7 +47,7 @@ enum Support {
             let content = Data(tower.utf8)
             try? content.write(to: folder.appendingPathComponent(tower))
             return [
-                "tower": tower, "format": "fake", "precision": "fp16", "file": tower,
+                "tower": tower, "format": "coreml", "precision": "fp16", "file": tower,
                 "sha256": sha256(content), "bytes": content.count,
             ]
         }
