@@ -72,7 +72,8 @@ def load_calibration(
             in it can be decoded.
     """
     random = np.random.default_rng(seed)
-    pixels, unreadable = None, ()
+    pixels: NDArray[np.uint8] | None = None
+    unreadable: tuple[str, ...] = ()
     if source is not None:
         paths = _paths(source)
         pixels, unreadable = _decoded(source, _sample(paths, photos, random), preprocessing)

@@ -76,8 +76,8 @@ def quantize(
 
 
 def _asked(both: list[str], image: list[str], text: list[str]) -> dict[Tower, Precisions]:
-    named: dict[Tower, Precisions] = {"image": image or both, "text": text or both}
-    asked = {tower: names for tower, names in named.items() if names}
+    named: dict[Tower, list[str]] = {"image": image or both, "text": text or both}
+    asked: dict[Tower, Precisions] = {tower: names for tower, names in named.items() if names}
     if not asked:
         raise ExportError(
             "say which files to add: --precision, --image-precision or --text-precision"
