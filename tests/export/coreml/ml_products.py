@@ -58,8 +58,8 @@ def avg_pool(
     exclude_padding_from_average: bool = False,
     ceil_mode: bool = False,
 ) -> Array:
-    assert not ceil_mode
     around = _padding(pad_type, pad, x.shape[2:], kernel_sizes, strides)
+    _check_whole_windows(x.shape[2:], around, kernel_sizes, strides, ceil_mode)
     sums = _windows(np.pad(x, [(0, 0), (0, 0), *around]), kernel_sizes, strides).sum((-2, -1))
     if not exclude_padding_from_average:
         return sums / math.prod(kernel_sizes)
@@ -77,10 +77,22 @@ def max_pool(
     pad: Sequence[int] = (0, 0, 0, 0),
     ceil_mode: bool = False,
 ) -> Array:
-    assert not ceil_mode
     around = _padding(pad_type, pad, x.shape[2:], kernel_sizes, strides)
+    _check_whole_windows(x.shape[2:], around, kernel_sizes, strides, ceil_mode)
     x = np.pad(x, [(0, 0), (0, 0), *around], constant_values=-np.inf)
     return _windows(x, kernel_sizes, strides).max((-2, -1))
+
+
+def _check_whole_windows(
+    sides: Sequence[int],
+    around: Sequence[tuple[int, int]],
+    kernel_sizes: Sequence[int],
+    strides: Sequence[int],
+    ceil_mode: bool,
+) -> None:
+    for side, padding, kernel, stride in zip(sides, around, kernel_sizes, strides, strict=True):
+        if ceil_mode and (side + sum(padding) - kernel) % stride:
+            raise NotImplementedError("pools whose last window is cut off")
 
 
 def _windows(x: Array, span: Sequence[int], strides: Sequence[int]) -> Array:
