@@ -8,7 +8,7 @@ PIP_FLAGS ?=
 WEB := apps/web
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test slow lint study web npm tools clean
+.PHONY: help demo test slow lint study targets web npm tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs
@@ -61,6 +61,12 @@ lint: $(VENV)/.dev ## Style, types of the search product, and which way imports 
 
 study: $(VENV)/.dev ## Train and compare what every method is worth, on Flickr8k; resumable
 	$(BIN)/python data/benchmarks/study/run.py --out runs/study
+
+# Such as TARGETS="--checkpoint CHECKPOINT --data PAIRS"; without it, the teacher on sample photos.
+TARGETS ?=
+targets: $(VENV)/.dev tools $(WEB)/node_modules/.installed ## Measure every tower in every format against CLIP; resumable
+	node $(WEB)/assemble.mjs build/web
+	$(BIN)/python data/benchmarks/targets/run.py $(TARGETS)
 
 web: $(WEB)/node_modules/.installed ## Serve the web shell on this machine: search photos in a browser
 	node $(WEB)/assemble.mjs build/web
