@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from export.bundle import UNKNOWN_LICENCE, check_target, pack_bundle
-from export.targets.registry import require_converters
+from export.targets.registry import FORMATS, require_converters
 from export.verify.save import recommend as recommend_files
 from retrieval.cli.packing import calibration_for, listed, print_bundle
 from retrieval.corpora.pairs import read_pairs
@@ -18,7 +18,7 @@ def export(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
     bundle: Annotated[Path, typer.Argument(help="Folder to write; an earlier bundle is replaced.")],
     to: Annotated[
-        str, typer.Option(help="Formats, separated by commas: onnx, coreml, litert.")
+        str, typer.Option(help=f"Formats, separated by commas: {', '.join(FORMATS)}.")
     ] = "onnx",
     precision: Annotated[
         str | None,

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from export.bundle import add_files
 from export.plan import Precisions
-from export.targets.registry import require_converters
+from export.targets.registry import FORMATS, require_converters
 from retrieval.cli.packing import calibration_for, listed, print_bundle
 from retrieval.models.checkpoint import load_checkpoint
 from retrieval.spec.bundle import read_bundle
@@ -22,7 +22,7 @@ def quantize(
     ],
     bundle: Annotated[Path, typer.Argument(help="Bundle to add files to.")],
     to: Annotated[
-        str, typer.Option(help="Formats, separated by commas: onnx, coreml, litert.")
+        str, typer.Option(help=f"Formats, separated by commas: {', '.join(FORMATS)}.")
     ] = "onnx",
     precision: Annotated[
         str | None,

@@ -1,6 +1,7 @@
 """The packages of the extra ``litert``, imported when first needed and kept quiet."""
 
 import os
+from importlib import import_module
 from typing import Any
 
 from export.targets.quiet import silenced
@@ -17,50 +18,27 @@ def litert_torch() -> Any:
     """
     # It draws its progress through a console that it made when it was imported.
     os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")
-    try:
-        with silenced():
-            import litert_torch as package
-    except ImportError as error:
-        raise MissingExtraError("converting a tower to LiteRT", EXTRA) from error
-    return package
+    return _imported("litert_torch", "converting a tower to LiteRT")
 
 
 def quantizer() -> Any:
-    """ai-edge-quantizer's module of that name.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
-    try:
-        with silenced():
-            from ai_edge_quantizer import quantizer as package
-    except ImportError as error:
-        raise MissingExtraError("writing a LiteRT file", EXTRA) from error
-    return package
+    """ai-edge-quantizer's module of that name; raises like `litert_torch`."""
+    return _imported("ai_edge_quantizer.quantizer", "writing a LiteRT file")
 
 
 def flatbuffers() -> Any:
-    """What reads and writes the format itself, of the runtime's package.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
-    try:
-        from ai_edge_litert.tools import flatbuffer_utils
-    except ImportError as error:
-        raise MissingExtraError("reading a LiteRT file", EXTRA) from error
-    return flatbuffer_utils
+    """What reads and writes the format itself, of the runtime's package; raises likewise."""
+    return _imported("ai_edge_litert.tools.flatbuffer_utils", "reading a LiteRT file")
 
 
 def interpreter() -> Any:
-    """The runtime's class of that name.
+    """The runtime's class of that name; raises likewise."""
+    return _imported("ai_edge_litert.interpreter", "running a LiteRT file").Interpreter
 
-    Raises:
-        MissingExtraError: It is not installed.
-    """
+
+def _imported(module: str, purpose: str) -> Any:
     try:
         with silenced():
-            from ai_edge_litert.interpreter import Interpreter
+            return import_module(module)
     except ImportError as error:
-        raise MissingExtraError("running a LiteRT file", EXTRA) from error
-    return Interpreter
+        raise MissingExtraError(purpose, EXTRA) from error
