@@ -51,18 +51,19 @@ def _figure(lines: Sequence[Line]) -> Figure:
 
 
 def _panel(axes: Axes, lines: Sequence[Line], colours: dict[str, str]) -> None:
+    sizes = {BASELINE: 11, DEFAULT: 8}
     for line in lines:
         ours = line["model"] == DEFAULT
         axes.plot(
             int(line["bytes"]) / 1e6, float(line["ms"]),
             "*" if line["model"] == BASELINE else _MARKERS[line["format"]],
-            color=colours[line["precision"]], markersize=8 if ours else 5,
+            color=colours[line["precision"]], markersize=sizes.get(line["model"], 5),
             markeredgecolor="black" if ours else "none", alpha=1.0 if ours else 0.7,
         )  # fmt: skip
         if line["model"] == BASELINE:
             axes.annotate(
                 BASELINE, (int(line["bytes"]) / 1e6, float(line["ms"])),
-                xytext=(-6, 4), textcoords="offset points", ha="right", fontsize=8,
+                xytext=(-8, -3), textcoords="offset points", ha="right", fontsize=8,
             )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
