@@ -6,7 +6,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from export.towers import convert_tower
+from export.targets.graphs import image_graph, text_graph
+from export.targets.onnx.traced import OnnxTraced
 from export.verify import golden_inputs
 from export.verify.golden import golden_pixels
 from retrieval.encode.onnx import as_input
@@ -75,11 +76,10 @@ def _file(
     name = f"{tower}-{sha256_json(parts)[:16]}-{precision}.onnx"
     path = tower_file(out, name)
     if not path.is_file():
-        converted = convert_tower(
-            source.model, tower, _inputs(source, tower), precision=precision, metadata={}
-        )
+        graph = image_graph(source.model) if tower == "image" else text_graph(source.model)
+        traced = OnnxTraced(source.model, tower, graph, _inputs(source, tower), metadata={})
         with replacing(path) as temporary:
-            temporary.write_bytes(converted.data)
+            temporary.write_bytes(traced.make(precision).data)
     return name
 
 
