@@ -7,9 +7,17 @@ import typer
 from rich.console import Console
 
 from export.bundle import UNKNOWN_LICENCE, check_target, pack_bundle
-from export.targets.registry import FORMATS, require_converters
+from export.targets.registry import require_converters
 from export.verify.save import recommend as recommend_files
-from retrieval.cli.packing import calibration_for, listed, print_bundle
+from retrieval.cli.packing import (
+    AsJson,
+    CalibrationPhotos,
+    CalibrationSentences,
+    ToFormats,
+    calibration_for,
+    listed,
+    print_bundle,
+)
 from retrieval.corpora.pairs import read_pairs
 from retrieval.models.checkpoint import load_checkpoint
 
@@ -17,9 +25,7 @@ from retrieval.models.checkpoint import load_checkpoint
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
     bundle: Annotated[Path, typer.Argument(help="Folder to write; an earlier bundle is replaced.")],
-    to: Annotated[
-        str, typer.Option(help=f"Formats, separated by commas: {', '.join(FORMATS)}.")
-    ] = "onnx",
+    to: ToFormats = "onnx",
     precision: Annotated[
         str | None,
         typer.Option(
@@ -33,14 +39,8 @@ def export(
     text_precision: Annotated[
         str | None, typer.Option(help="Of the text tower, if it should differ.")
     ] = None,
-    calibrate: Annotated[
-        Path | None,
-        typer.Option(help="Photos to calibrate with: a folder, or captioned photos (JSON lines)."),
-    ] = None,
-    sentences: Annotated[
-        Path | None,
-        typer.Option(help="Sentences to calibrate with; by default the captions of the photos."),
-    ] = None,
+    calibrate: CalibrationPhotos = None,
+    sentences: CalibrationSentences = None,
     licence: Annotated[str, typer.Option(help="Terms of the weights.")] = UNKNOWN_LICENCE,
     data: Annotated[
         list[str] | None, typer.Option(help="Name of training data; may be repeated.")
@@ -55,9 +55,7 @@ def export(
             help="Captioned photos to search: mark the smallest files that still retrieve.",
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print only JSON on standard output.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Turn a checkpoint into a bundle that leanclip and the phone apps read.
 

@@ -12,7 +12,7 @@ from export.bundle import UNKNOWN_LICENCE, check_target, pack_bundle
 from export.mobile import MOBILE_FORMATS, Judge, pack_mobile
 from export.report import read_report
 from export.targets.registry import require_converters
-from retrieval.cli.packing import calibration_for, listed, print_bundle
+from retrieval.cli.packing import AsJson, calibration_for, listed, print_bundle
 from retrieval.corpora.pairs import CaptionedPhoto, read_pairs
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.models.stock import OPEN_CLIP, load_stock
@@ -61,9 +61,7 @@ def import_model(
     random_weights: Annotated[
         bool, typer.Option(help="Allow MODEL/random, for tests.", hidden=True)
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print only JSON on standard output.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Turn a stock model into a bundle, without training.
 

@@ -4,15 +4,30 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from export.quantize.calibration import Calibration, load_calibration
 from export.report import REPORT
+from export.targets.registry import FORMATS
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.spec.bundle import Bundle
+
+ToFormats = Annotated[
+    str, typer.Option(help=f"Formats, separated by commas: {', '.join(FORMATS)}.")
+]
+CalibrationPhotos = Annotated[
+    Path | None,
+    typer.Option(help="Photos to calibrate with: a folder, or captioned photos (JSON lines)."),
+]
+CalibrationSentences = Annotated[
+    Path | None,
+    typer.Option(help="Sentences to calibrate with; by default the captions of the photos."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON on standard output.")]
 
 
 def listed(names: str | None) -> list[str]:

@@ -8,8 +8,16 @@ from rich.console import Console
 
 from export.bundle import add_files
 from export.plan import Precisions
-from export.targets.registry import FORMATS, require_converters
-from retrieval.cli.packing import calibration_for, listed, print_bundle
+from export.targets.registry import require_converters
+from retrieval.cli.packing import (
+    AsJson,
+    CalibrationPhotos,
+    CalibrationSentences,
+    ToFormats,
+    calibration_for,
+    listed,
+    print_bundle,
+)
 from retrieval.models.checkpoint import load_checkpoint
 from retrieval.spec.bundle import read_bundle
 from retrieval.spec.errors import ExportError
@@ -21,9 +29,7 @@ def quantize(
         Path, typer.Argument(help="Checkpoint folder that the bundle was exported from.")
     ],
     bundle: Annotated[Path, typer.Argument(help="Bundle to add files to.")],
-    to: Annotated[
-        str, typer.Option(help=f"Formats, separated by commas: {', '.join(FORMATS)}.")
-    ] = "onnx",
+    to: ToFormats = "onnx",
     precision: Annotated[
         str | None,
         typer.Option(help="One or several, separated by commas, of both towers."),
@@ -34,17 +40,9 @@ def quantize(
     text_precision: Annotated[
         str | None, typer.Option(help="Of the text tower; alone, only that tower is added.")
     ] = None,
-    calibrate: Annotated[
-        Path | None,
-        typer.Option(help="Photos to calibrate with: a folder, or captioned photos (JSON lines)."),
-    ] = None,
-    sentences: Annotated[
-        Path | None,
-        typer.Option(help="Sentences to calibrate with; by default the captions of the photos."),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print only JSON on standard output.")
-    ] = False,
+    calibrate: CalibrationPhotos = None,
+    sentences: CalibrationSentences = None,
+    as_json: AsJson = False,
 ) -> None:
     """Add files in further precisions or formats to a bundle of the same model.
 

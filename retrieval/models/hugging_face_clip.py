@@ -11,6 +11,7 @@ from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.hugging_face_layers import (
     State,
     block_weights,
+    joined_weights,
     named_weights,
     read_preprocessing,
     side_settings,
@@ -87,7 +88,4 @@ def clip_weights(state: State, config: ModelConfig) -> dict[str, Tensor]:
         **named_weights(state, "final_norm", "text_model.final_layer_norm"),
         **block_weights(state, "text_model", len(config.text.blocks.heads)),
     }
-    return {
-        **{f"image.{key}": weight for key, weight in image.items()},
-        **{f"text.{key}": weight for key, weight in text.items()},
-    }
+    return joined_weights(image, text)

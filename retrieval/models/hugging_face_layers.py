@@ -87,6 +87,14 @@ def named_weights(state: State, ours: str, theirs: str) -> dict[str, Tensor]:
     return {f"{ours}.{kind}": state[f"{theirs}.{kind}"] for kind in ("weight", "bias")}
 
 
+def joined_weights(image: Mapping[str, Tensor], text: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """State of a dual encoder, from those of its towers."""
+    return {
+        **{f"image.{key}": weight for key, weight in image.items()},
+        **{f"text.{key}": weight for key, weight in text.items()},
+    }
+
+
 def read_preprocessing(folder: Path, size: int) -> Preprocessing:
     """How a model's photos are made, from ``preprocessor_config.json``.
 

@@ -10,6 +10,7 @@ from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.hugging_face_layers import (
     State,
     block_weights,
+    joined_weights,
     named_weights,
     read_preprocessing,
     side_settings,
@@ -92,10 +93,7 @@ def siglip_weights(state: State, config: ModelConfig) -> dict[str, Tensor]:
         **named_weights(state, "projection", "text_model.head"),
         **block_weights(state, "text_model", len(config.text.blocks.heads)),
     }
-    return {
-        **{f"image.{key}": weight for key, weight in image.items()},
-        **{f"text.{key}": weight for key, weight in text.items()},
-    }
+    return joined_weights(image, text)
 
 
 def _pool_weights(state: State) -> dict[str, Tensor]:

@@ -25,9 +25,8 @@ def onnx_plan(exported):
 @pytest.fixture
 def chromium():
     """These tests drive a real browser; the rest of the package does not need one."""
-    pytest.importorskip("playwright")
     if browser._installed() is None:
-        pytest.skip("no Chromium on the PATH")
+        pytest.fail("no Chromium on the PATH: apt-get install chromium")
 
 
 @pytest.fixture
