@@ -6,6 +6,7 @@ killed run left at the end of a vector file is overwritten by the next one.
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple, fields
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 from retrieval.catalog.database import Database, Record
 from retrieval.catalog.records import (
     FolderCount,
+    FoundPhoto,
     KnownPhoto,
+    PhotoDetails,
     PhotoFile,
     PhotoState,
     Space,
@@ -28,6 +31,8 @@ from retrieval.spec.errors import CatalogError
 CATALOG_FILE = "catalog.sqlite3"
 # SQLite takes a limited number of values for one statement.
 _VARIABLES = 10_000
+_DETAILS = tuple(field.name for field in fields(PhotoDetails))
+_NO_DETAILS = PhotoDetails()
 _SPACE_COLUMNS = "id, fingerprint, model, source, dim, whole_at"
 
 Rows = NDArray[np.int64]
@@ -117,10 +122,25 @@ class Catalog(Database):
             for path, id, size, mtime_ns, state, gone, has_vector in found
         }
 
-    def record_photo(self, file: PhotoFile, space: Space, row: int) -> int:
+    def record_photo(
+        self,
+        file: PhotoFile,
+        space: Space,
+        row: int,
+        *,
+        details: PhotoDetails = _NO_DETAILS,
+        moments: Sequence[int | None] = (None,),
+    ) -> int:
         """Say that ``row`` of the space's vectors is this photo; inside `writing`.
 
         Vectors of the photo's earlier content stop to count, in every space.
+
+        Args:
+            file: The file.
+            space: Whose vectors.
+            row: The photo's first row; a video's further moments follow it.
+            details: What the file says of itself.
+            moments: For each row, where in a video its frame lies, in milliseconds.
 
         Returns:
             The photo's id.
@@ -131,19 +151,17 @@ class Catalog(Database):
             file.size,
             file.mtime_ns,
         )
-        photo_id = self._upsert(file, "ready", None)
+        photo_id = self._upsert(file, "ready", None, details)
         self._bury(photo_id, space if before else None)
-        self.write(
-            "INSERT INTO vectors (space_id, row, photo_id) VALUES (?, ?, ?)",
-            space.id,
-            row,
-            photo_id,
+        self.write_many(
+            "INSERT INTO vectors (space_id, row, photo_id, moment_ms) VALUES (?, ?, ?, ?)",
+            [(space.id, row + i, photo_id, moment) for i, moment in enumerate(moments)],
         )
         return photo_id
 
     def record_skipped(self, file: PhotoFile, why: str, state: PhotoState) -> None:
         """Remember why a file has no vector; inside `writing`."""
-        self._bury(self._upsert(file, state, why), None)
+        self._bury(self._upsert(file, state, why, _NO_DETAILS), None)
 
     def mark_gone(self, photo_ids: Iterable[int]) -> None:
         """Take photos whose file vanished out of all results; inside `writing`.
@@ -160,18 +178,22 @@ class Catalog(Database):
         self.write_many("UPDATE photos SET gone_at = NULL WHERE id = ?", ids)
         self.write_many("UPDATE vectors SET live = 1 WHERE photo_id = ?", ids)
 
-    def _upsert(self, file: PhotoFile, state: PhotoState, error: str | None) -> int:
+    def _upsert(
+        self, file: PhotoFile, state: PhotoState, error: str | None, details: PhotoDetails
+    ) -> int:
         found = self.read(
-            "INSERT INTO photos (path, size, mtime_ns, state, error) VALUES (?, ?, ?, ?, ?) "
+            f"INSERT INTO photos (path, size, mtime_ns, state, error, {', '.join(_DETAILS)}) "
+            f"VALUES (?, ?, ?, ?, ?{', ?' * len(_DETAILS)}) "
             "ON CONFLICT (path) DO UPDATE SET size = excluded.size, "
             "mtime_ns = excluded.mtime_ns, state = excluded.state, error = excluded.error, "
-            "gone_at = NULL, content_sha256 = NULL, width = NULL, height = NULL, "
-            "taken_at = NULL RETURNING id",
+            f"gone_at = NULL, {', '.join(f'{name} = excluded.{name}' for name in _DETAILS)} "
+            "RETURNING id",
             to_bytes(file.path),
             file.size,
             file.mtime_ns,
             state,
             error,
+            *astuple(details),
         )
         return int(found[0][0])
 
@@ -197,30 +219,20 @@ class Catalog(Database):
         """Rows of changed and vanished photos, which no search may return."""
         return _rows(self.read("SELECT row FROM vectors WHERE space_id = ? AND live = 0", space.id))
 
-    def rows_below(self, folder: Path, space: Space) -> Rows:
-        """Rows of the photos below ``folder`` that a search may return."""
-        return _rows(
-            self.read(
-                "SELECT row FROM photos JOIN vectors ON photo_id = photos.id "
-                "WHERE space_id = ? AND live = 1 AND path >= ? AND path < ?",
-                space.id,
-                *range_below(folder),
-            )
-        )
-
-    def photos_at(self, rows: Sequence[int], space: Space) -> dict[int, tuple[int, Path]]:
-        """Id and path of the photos at some rows."""
+    def photos_at(self, rows: Sequence[int], space: Space) -> dict[int, FoundPhoto]:
+        """The photos at some rows, by row."""
         found: list[Record] = []
         for start in range(0, len(rows), _VARIABLES):
             some = rows[start : start + _VARIABLES]
             marks = ",".join("?" * len(some))
             found += self.read(
-                "SELECT row, photos.id, path FROM vectors JOIN photos ON photo_id = photos.id "
+                "SELECT row, photos.id, path, moment_ms "
+                "FROM vectors JOIN photos ON photo_id = photos.id "
                 f"WHERE space_id = ? AND row IN ({marks})",
                 space.id,
                 *some,
             )
-        return {row: (photo_id, to_path(path)) for row, photo_id, path in found}
+        return {row: FoundPhoto(id, to_path(path), moment) for row, id, path, moment in found}
 
     # -- overview -----------------------------------------------------------------------
 

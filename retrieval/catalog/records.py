@@ -22,6 +22,38 @@ class PhotoFile:
 
 
 @dataclass(frozen=True, slots=True)
+class PhotoDetails:
+    """What a photo's content says; None where it says nothing."""
+
+    content_sha256: bytes | None = None
+    """Of the whole file: a renamed, moved or copied photo is known by it."""
+    width: int | None = None
+    """Pixels, upright."""
+    height: int | None = None
+    taken_at: int | None = None
+    """What the camera's clock showed, as seconds since 1970 of that wall clock: photos carry
+    no time zone that can be relied on."""
+    camera: str | None = None
+    """Maker and model, as one text."""
+    latitude: float | None = None
+    """Degrees, north positive."""
+    longitude: float | None = None
+    """Degrees, east positive."""
+    duration_ms: int | None = None
+    """Of a video."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPhoto:
+    """The photo behind one row of a vector file."""
+
+    id: int
+    path: Path
+    moment_ms: int | None
+    """Where in a video the row's frame lies; None for a photo."""
+
+
+@dataclass(frozen=True, slots=True)
 class KnownPhoto:
     """What the catalog remembers of one photo, seen from one embedding space."""
 

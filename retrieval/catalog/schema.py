@@ -49,6 +49,18 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX vectors_not_live ON vectors (space_id, row) WHERE live = 0;
     CREATE INDEX photos_not_ready ON photos (path) WHERE state != 'ready';
     """,
+    # What a photo says of itself, videos with a vector for each of several moments, and the
+    # rules by which a folder was read, so that watching it and reading it again follow them.
+    """
+    ALTER TABLE photos ADD COLUMN camera TEXT;
+    ALTER TABLE photos ADD COLUMN latitude REAL;
+    ALTER TABLE photos ADD COLUMN longitude REAL;
+    ALTER TABLE photos ADD COLUMN duration_ms INTEGER;
+    ALTER TABLE vectors ADD COLUMN moment_ms INTEGER;
+    ALTER TABLE roots ADD COLUMN rules TEXT NOT NULL DEFAULT '{}';
+    CREATE INDEX photos_of_content ON photos (content_sha256) WHERE content_sha256 IS NOT NULL;
+    CREATE INDEX photos_by_date ON photos (taken_at) WHERE taken_at IS NOT NULL;
+    """,
 )
 
 SCHEMA = len(MIGRATIONS)

@@ -20,7 +20,8 @@ from retrieval.cli.photos import (
 )
 from retrieval.search.hit import Hit
 from retrieval.search.library import Library
-from retrieval.search.query import SentenceQuery, ignored_end, parse_query
+from retrieval.search.query.parse import ignored_end, parse_query
+from retrieval.search.query.parts import Sentence
 from retrieval.search.scan import resolved_folder
 from retrieval.search.sheet import Section, sheet_kind, write_contact_sheet
 from retrieval.spec.errors import CatalogError
@@ -68,8 +69,10 @@ def search(
         hits = library.search(asked, top=top, folder=folder)
         if not hits and folder is not None:
             raise CatalogError(f"no photo in {shown(folder)} is indexed; {_advice(no_indexing)}")
-        if isinstance(asked, SentenceQuery) and ignored_end(
-            asked.sentence, library.encoder.tokenizer
+        if any(
+            isinstance(term.content, Sentence)
+            and ignored_end(term.content.text, library.encoder.tokenizer)
+            for term in asked.terms
         ):
             note("the sentence is longer than the model reads; its end was ignored")
         name = library.encoder.name

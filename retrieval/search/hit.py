@@ -12,3 +12,5 @@ class Hit:
     score: float
     """Cosine of the query and the photo, -1 to 1; comparable within one query only."""
     photo_id: int
+    moment_ms: int | None = None
+    """The best moment of a video, milliseconds from its start; None for a photo."""

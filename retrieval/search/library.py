@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 
 from retrieval.catalog.catalog import CATALOG_FILE, Catalog
+from retrieval.catalog.filters import PhotoFilter, rows_matching
 from retrieval.catalog.records import Space
 from retrieval.encode.protocol import Embeddings, Encoder
 from retrieval.index.exact import ExactIndex
@@ -14,10 +15,11 @@ from retrieval.index.protocol import RowMask, VectorIndex
 from retrieval.index.vectors import VectorFile
 from retrieval.search.hit import Hit
 from retrieval.search.indexing import IndexReport, Progress, index_folder
-from retrieval.search.query import PhotoQuery, Query, parse_query
+from retrieval.search.query.embed import embed_query
+from retrieval.search.query.parse import parse_query
+from retrieval.search.query.parts import Query
 from retrieval.search.scan import resolved_folder
 from retrieval.spec.errors import CatalogError, QueryError
-from retrieval.vision.preprocess import load_pixels
 
 
 class Library:
@@ -105,21 +107,15 @@ class Library:
             raise QueryError(f"cannot show the best {top} photos: ask for 1 or more")
         query = parse_query(query) if isinstance(query, str) else query
         space = self._indexed_space(folder)
-        allowed = self._allowed(space, folder)
+        allowed = self._allowed(space, query.filter, _below(folder))
         if not allowed.any():
             return []
-        return self._nearest(self._embed(query), space, allowed, top)
+        return self._nearest(embed_query(query, self.encoder), space, allowed, top)
 
     def count(self, folder: Path | None = None) -> int:
         """How many photos a search can return; 0 when nothing is indexed yet."""
         space = self.catalog.space(self.encoder.fingerprint)
-        return 0 if space is None else int(self._allowed(space, folder).sum())
-
-    def _embed(self, query: Query) -> Embeddings:
-        if isinstance(query, PhotoQuery):
-            pixels = load_pixels(query.path, self.encoder.preprocessing)
-            return self.encoder.encode_pixels(pixels[np.newaxis])
-        return self.encoder.encode_sentences([query.sentence])
+        return 0 if space is None else int(self._allowed(space, _below(folder)).sum())
 
     def _nearest(self, query: Embeddings, space: Space, allowed: RowMask, top: int) -> list[Hit]:
         index = self._index_of(space, len(allowed))
@@ -131,25 +127,30 @@ class Library:
             found = self.catalog.photos_at([row for row in scores if row >= 0], space)
             # A photo deleted since the last indexing must not show; others take its place.
             hits = [
-                Hit(path=found[row][1], score=_cosine(score), photo_id=found[row][0])
+                Hit(
+                    path=found[row].path,
+                    score=_cosine(score),
+                    photo_id=found[row].id,
+                    moment_ms=found[row].moment_ms,
+                )
                 for row, score in scores.items()
-                if row in found and _is_there(found[row][1])
+                if row in found and _is_there(found[row].path)
             ]
             if len(hits) >= top or asked >= candidates:
                 return sorted(hits, key=_rank)[:top]
             asked *= 2
 
-    def _allowed(self, space: Space, folder: Path | None) -> RowMask:
+    def _allowed(self, space: Space, *filters: PhotoFilter) -> RowMask:
         rows = self.catalog.row_count(space)
-        if folder is None:
-            allowed = np.ones(rows, np.bool_)
-            # Another process may have committed more rows since they were counted.
-            excluded = self.catalog.excluded_rows(space)
-            allowed[excluded[excluded < rows]] = False
-        else:
-            allowed = np.zeros(rows, np.bool_)
-            below = self.catalog.rows_below(resolved_folder(folder), space)
-            allowed[below[below < rows]] = True
+        allowed = np.ones(rows, np.bool_)
+        # Another process may have committed more rows since they were counted.
+        excluded = self.catalog.excluded_rows(space)
+        allowed[excluded[excluded < rows]] = False
+        for wanted in filter(None, filters):
+            matching = rows_matching(wanted, self.catalog, space)
+            fulfils = np.zeros(rows, np.bool_)
+            fulfils[matching[matching < rows]] = True
+            allowed &= fulfils
         return allowed
 
     def _index_of(self, space: Space, rows: int) -> VectorIndex:
@@ -172,6 +173,10 @@ class Library:
             f"{serving.model}, and vectors of two models cannot be compared; "
             "run leanclip index FOLDER with the model you want"
         )
+
+
+def _below(folder: Path | None) -> PhotoFilter:
+    return PhotoFilter() if folder is None else PhotoFilter(folders=(resolved_folder(folder),))
 
 
 def _cosine(product: float) -> float:

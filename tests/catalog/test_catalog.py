@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.catalog.catalog import CATALOG_FILE, Catalog
+from retrieval.catalog.catalog import CATALOG_FILE, Catalog, Rows
+from retrieval.catalog.filters import PhotoFilter, rows_matching
 from retrieval.catalog.location import library_home
-from retrieval.catalog.records import PhotoFile, Space, range_below, to_bytes, to_path
+from retrieval.catalog.records import FoundPhoto, PhotoFile, Space, range_below, to_bytes, to_path
 from retrieval.catalog.schema import SCHEMA
 from retrieval.spec.errors import CatalogError
 
@@ -30,6 +31,10 @@ def add(catalog: Catalog, space: Space, name: str, *, mtime_ns: int = 1) -> int:
         return catalog.record_photo(PhotoFile(Path(name), 10, mtime_ns), space, row)
 
 
+def below(folder: str, catalog: Catalog, space: Space) -> Rows:
+    return rows_matching(PhotoFilter(folders=(Path(folder),)), catalog, space)
+
+
 def live(catalog: Catalog, space: Space) -> set[int]:
     return set(range(catalog.row_count(space))) - set(catalog.excluded_rows(space).tolist())
 
@@ -38,7 +43,7 @@ def test_opening_again_finds_what_was_committed(catalog: Catalog, space: Space) 
     photo = add(catalog, space, "/p/a.jpg")
     catalog.close()
     with Catalog.open(catalog.path) as again:
-        assert again.photos_at([0], space) == {0: (photo, Path("/p/a.jpg"))}
+        assert again.photos_at([0], space) == {0: FoundPhoto(photo, Path("/p/a.jpg"), None)}
 
 
 def test_a_failed_transaction_leaves_nothing(catalog: Catalog, space: Space) -> None:
@@ -72,26 +77,26 @@ def test_a_vanished_photo_comes_back_with_its_vector(catalog: Catalog, space: Sp
     with catalog.writing():
         catalog.mark_gone([photo])
     assert live(catalog, space) == set()
-    assert catalog.rows_below(Path("/p"), space).tolist() == []
+    assert below("/p", catalog, space).tolist() == []
     with catalog.writing():
         catalog.restore([photo])
-    assert catalog.rows_below(Path("/p"), space).tolist() == [0]
+    assert below("/p", catalog, space).tolist() == [0]
 
 
 def test_a_folder_is_not_its_neighbour_of_similar_name(catalog: Catalog, space: Space) -> None:
     for name in ("/p/a.jpg", "/p/sub/b.jpg", "/p2/c.jpg", "/p-1/d.jpg", "/p.jpg"):
         add(catalog, space, name)
-    assert catalog.rows_below(Path("/p"), space).tolist() == [0, 1]
-    assert len(catalog.rows_below(Path("/"), space)) == 5
+    assert below("/p", catalog, space).tolist() == [0, 1]
+    assert len(below("/", catalog, space)) == 5
 
 
 def test_names_that_are_no_text_survive(catalog: Catalog, space: Space) -> None:
     name = to_path(b"/p/\xff\xfe broken\nline.jpg")
     add(catalog, space, os.fspath(name))
-    [(_, path)] = catalog.photos_at([0], space).values()
-    assert to_bytes(path) == b"/p/\xff\xfe broken\nline.jpg"
+    [found] = catalog.photos_at([0], space).values()
+    assert to_bytes(found.path) == b"/p/\xff\xfe broken\nline.jpg"
     low, high = range_below(Path("/p"))
-    assert low < to_bytes(path) < high
+    assert low < to_bytes(found.path) < high
 
 
 def test_the_last_model_made_whole_serves(catalog: Catalog, space: Space) -> None:

@@ -10,7 +10,7 @@ from export.verify.golden_inputs import SENTENCES
 from retrieval.language.opening import open_tokenizer
 from retrieval.language.pieces import SentencePieceTokenizer
 from retrieval.language.tokenizer import Tokenizer
-from retrieval.search.query import ignored_end
+from retrieval.search.query.parse import ignored_end
 from retrieval.spec.errors import BundleError, MissingExtraError, RecipeError
 from retrieval.spec.text import TextSpec
 from tests.hugging_face import sentencepiece_model

@@ -3,26 +3,27 @@ from pathlib import Path
 import pytest
 
 from retrieval.language.tokenizer import Tokenizer
-from retrieval.search.query import PhotoQuery, SentenceQuery, ignored_end, parse_query
+from retrieval.search.query.parse import ignored_end, parse_query
+from retrieval.search.query.parts import Example, Query, Sentence, Term
 from retrieval.spec.errors import QueryError
 
 
 def test_an_existing_photo_is_a_photo_query(tmp_path: Path) -> None:
     photo = tmp_path / "two words.JPG"
     photo.touch()
-    assert parse_query(str(photo)) == PhotoQuery(photo)
+    assert parse_query(str(photo)) == Query((Term(Example(photo)),))
 
 
 @pytest.mark.parametrize(
     "text", ["two dogs", "a screenshot of holiday.jpg", "notes.txt", "x" * 9999]
 )
 def test_other_text_is_a_sentence(text: str) -> None:
-    assert parse_query(text) == SentenceQuery(text)
+    assert parse_query(text) == Query((Term(Sentence(text)),))
 
 
 def test_a_sentence_longer_than_any_file_name_may_end_like_one() -> None:
     text = "word " * 2000 + "x.jpg"
-    assert parse_query(text) == SentenceQuery(text)
+    assert parse_query(text) == Query((Term(Sentence(text)),))
 
 
 @pytest.mark.parametrize("text", ["", "  \t\n"])

@@ -1,28 +1,11 @@
-"""What a user asks for, understood."""
+"""From what a user types to a query."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.language.tokenizer import Tokenizer
+from retrieval.search.query.parts import Example, Query, Sentence, Term
 from retrieval.spec.errors import QueryError
 from retrieval.vision.decode import is_photo_name
-
-
-@dataclass(frozen=True, slots=True)
-class SentenceQuery:
-    """Photos that show what a sentence says."""
-
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoQuery:
-    """Photos that look like a photo."""
-
-    path: Path
-
-
-Query = SentenceQuery | PhotoQuery
 
 
 def parse_query(text: str) -> Query:
@@ -36,11 +19,11 @@ def parse_query(text: str) -> Query:
     path = Path(text)
     if is_photo_name(path):
         if _is_file(path):
-            return PhotoQuery(path)
+            return Query((Term(Example(path)),))
         if len(text.split()) == 1:
             raise QueryError(f"{text}: there is no such photo to compare with")
     # Bytes that a terminal passed on and that are no text cannot be tokenized.
-    return SentenceQuery(text.encode("utf-8", "replace").decode())
+    return Query((Term(Sentence(text.encode("utf-8", "replace").decode())),))
 
 
 def ignored_end(sentence: str, tokenizer: Tokenizer) -> bool:

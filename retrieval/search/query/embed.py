@@ -1,0 +1,30 @@
+"""The one vector that a query's terms make together."""
+
+import numpy as np
+
+from retrieval.encode.protocol import Embeddings, Encoder
+from retrieval.search.query.parts import Example, Query
+from retrieval.spec.errors import QueryError
+from retrieval.vision.preprocess import load_pixels
+
+
+def embed_query(query: Query, encoder: Encoder) -> Embeddings:
+    """The weighted sum of the terms' embeddings, of length one; ``(1, dim)``.
+
+    Raises:
+        QueryError: The query has no terms, or they cancel each other out.
+        PhotoError: A photo to compare with cannot be read.
+    """
+    total = np.zeros((1, encoder.dim), np.float32)
+    for term in query.terms:
+        if isinstance(term.content, Example):
+            pixels = load_pixels(term.content.path, encoder.preprocessing)
+            embedding = encoder.encode_pixels(pixels[np.newaxis])
+        else:
+            embedding = encoder.encode_sentences([term.content.text])
+        total += np.float32(term.weight) * embedding
+    length = float(np.linalg.norm(total))
+    # Of terms that cancel out, only the rounding errors are left.
+    if length < 1e-4:
+        raise QueryError("the terms of this query cancel each other out; change a weight")
+    return total / np.float32(length)
