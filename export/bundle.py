@@ -12,13 +12,13 @@ from export.files import PackedFile, Tell, remove, write_files
 from export.plan import Precisions, check_files, plan_files
 from export.quantize.calibration import Calibration
 from export.report import REPORT, read_report, write_report
-from export.verify.golden import GOLDEN, make_golden
+from export.verify.golden import make_golden
 from retrieval.encode.torch import TorchEncoder
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.models.dual_encoder import parameter_count
-from retrieval.spec.bundle import MANIFEST, Bundle, read_bundle
+from retrieval.spec.bundle import GOLDEN, MANIFEST, Bundle, read_bundle
 from retrieval.spec.errors import ExportError
-from retrieval.spec.files import replacing_folder, sha256_json, write_json
+from retrieval.spec.files import replacing_folder, sha256_file, sha256_json, write_json
 from retrieval.spec.tower import TOWERS, Tower
 
 __all__ = ["REPORT", "UNKNOWN_LICENCE", "add_files", "check_target", "pack_bundle"]
@@ -81,12 +81,15 @@ def pack_bundle(
     check_files(wanted, towers)
     with replacing_folder(folder) as temporary:
         packed = write_files(temporary, towers, wanted, tell=tell)
+        golden = temporary / GOLDEN
+        golden.write_text(make_golden(truth).model_dump_json() + "\n", "utf-8")
         bundle = Bundle(
             name=source.config.name,
             embedding_dim=source.config.embedding_dim,
             files=tuple(one.entry for one in packed),
             preprocessing=source.config.preprocessing,
             text=source.tokenizer.save(temporary),
+            golden_sha256=sha256_file(golden),
             fingerprint=source.fingerprint,
             licence=licence,
             training_data=tuple(training_data),
@@ -94,7 +97,6 @@ def pack_bundle(
             provenance={"parameters": parameter_count(source.model), "torch": torch.__version__},
         )
         write_json(temporary / MANIFEST, bundle.model_dump(mode="json"))
-        (temporary / GOLDEN).write_text(make_golden(truth).model_dump_json() + "\n", "utf-8")
         if model_card is not None:
             (temporary / MODEL_CARD).write_bytes(model_card.read_bytes())
         report = {"metrics": dict(source.metrics)}

@@ -56,14 +56,14 @@ def read_report(folder: Path) -> dict[str, Any]:
     """What a bundle's report says; empty if it has none.
 
     Raises:
-        ExportError: It is not JSON.
+        ExportError: It is not a JSON object.
     """
     path = folder / REPORT
     if not path.is_file():
         return {}
     try:
         return dict(json.loads(path.read_text("utf-8")))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise ExportError(f"{path} is damaged; export the bundle again") from error
 
 

@@ -12,9 +12,8 @@ from pydantic import Field
 from export.probe.figures import LEAST_RUNS, WARM_UPS
 from export.probe.plan import Plan
 from export.probe.result import DeviceKind, ProbeResult
-from export.verify.golden import GOLDEN
 from retrieval.spec.base import Spec
-from retrieval.spec.bundle import MANIFEST, TowerFile
+from retrieval.spec.bundle import GOLDEN, MANIFEST, TowerFile
 from retrieval.spec.errors import ProbeError
 from retrieval.spec.files import write_json
 

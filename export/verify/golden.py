@@ -14,12 +14,10 @@ from pydantic import Field, ValidationError
 from export.verify import golden_inputs
 from retrieval.encode.protocol import Encoder
 from retrieval.spec.base import Spec
-from retrieval.spec.bundle import Precision
+from retrieval.spec.bundle import Precision, check_golden_file, read_bundle
 from retrieval.spec.errors import BundleError
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.vision.preprocess import load_pixels
-
-GOLDEN = "golden.json"
 
 GRID = 4
 """Photos are compared as means over 4 x 4 fields: enough to see a wrong turn, crop, filter
@@ -138,9 +136,9 @@ def read_golden(folder: Path) -> Golden:
     """Read a bundle's golden file.
 
     Raises:
-        BundleError: It is missing or malformed.
+        BundleError: The bundle or its golden file is missing, damaged or malformed.
     """
-    path = folder / GOLDEN
+    path = check_golden_file(folder, read_bundle(folder))
     try:
         return Golden.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -4,20 +4,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from export.report import REPORT, read_report
 from export.verify.figures import Verification
-from export.verify.golden import GOLDEN
 from export.verify.ladder import TOLERANCE, Tell, Verified, verify
 from export.verify.page import render
 from export.verify.resizing import ResizingCost
 from retrieval.corpora.pairs import CaptionedPhoto
 from retrieval.models.checkpoint import Checkpoint
-from retrieval.spec.bundle import MANIFEST, Bundle, read_bundle
-from retrieval.spec.files import replacing, write_json
+from retrieval.spec.bundle import GOLDEN, MANIFEST, Bundle, read_bundle
+from retrieval.spec.errors import ExportError
+from retrieval.spec.files import replacing, sha256_file, write_json
 
 PAGE = "report.html"
 VERIFICATION = "verification"
 RESIZING = "resizing"
+
+_COSTS = TypeAdapter(list[ResizingCost])
 
 
 def save(
@@ -34,19 +38,33 @@ def save(
 
     Returns:
         The report.
+
+    Raises:
+        ExportError: The earlier report is damaged; nothing was written.
     """
     report = read_report(folder)
     report[VERIFICATION] = as_json(verified.verification)
     if resizing is not None:
         report[RESIZING] = [cost.model_dump(mode="json") for cost in resizing]
-    page = render(verified.bundle, verified.verification, resizing or _earlier(report))
+    page = render(verified.bundle, verified.verification, resizing or _earlier(folder, report))
+    bundle = verified.bundle
     if verified.golden is not None:
         _write_text(folder / GOLDEN, verified.golden.model_dump_json() + "\n")
-    if verified.bundle != read_bundle(folder):
-        write_json(folder / MANIFEST, verified.bundle.model_dump(mode="json"))
+        bundle = bundle.model_copy(update={"golden_sha256": sha256_file(folder / GOLDEN)})
+    if bundle != read_bundle(folder):
+        write_json(folder / MANIFEST, bundle.model_dump(mode="json"))
     _write_text(folder / PAGE, page)
     write_json(folder / REPORT, report)
     return report
+
+
+def check_report(folder: Path) -> None:
+    """Refuse a report to which nothing can be added, before the work of finding what to add.
+
+    Raises:
+        ExportError: It is damaged.
+    """
+    _earlier(folder, read_report(folder))
 
 
 def recommend(
@@ -92,9 +110,15 @@ def as_json(verification: Verification) -> dict[str, Any]:
     }
 
 
-def _earlier(report: dict[str, Any]) -> list[ResizingCost] | None:
+def _earlier(folder: Path, report: dict[str, Any]) -> list[ResizingCost] | None:
     found = report.get(RESIZING)
-    return None if found is None else [ResizingCost.model_validate(one) for one in found]
+    try:
+        return None if found is None else _COSTS.validate_python(found)
+    except ValidationError as error:
+        raise ExportError(
+            f"{folder / REPORT} is damaged: its {RESIZING} cannot be read; "
+            "measure it again with --resizing"
+        ) from error
 
 
 def _write_text(path: Path, text: str) -> None:

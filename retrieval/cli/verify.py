@@ -14,7 +14,7 @@ from export.verify.figures import WAYS, Verification
 from export.verify.ladder import TOLERANCE, Verified
 from export.verify.ladder import verify as verify_bundle
 from export.verify.resizing import ResizingCost, measure_resizing
-from export.verify.save import PAGE, save
+from export.verify.save import PAGE, check_report, save
 from retrieval.cli.progress import progress_bar
 from retrieval.corpora.pairs import CaptionedPhoto, read_pairs
 from retrieval.encode.onnx import OnnxEncoder
@@ -73,6 +73,7 @@ def verify(
     """  # noqa: D301  (click ends re-flowing at a backspace character)
     pairs = read_pairs(data)[:photos]
     read_bundle(bundle)
+    check_report(bundle)
     source = load_checkpoint(checkpoint) if checkpoint else None
     with Console(stderr=True).status(f"verifying {bundle}") as status:
         verified = verify_bundle(

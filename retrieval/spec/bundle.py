@@ -15,6 +15,8 @@ from retrieval.spec.tower import Tower
 
 BUNDLE_FORMAT = 1
 MANIFEST = "bundle.json"
+GOLDEN = "golden.json"
+"""Inputs with expected outputs, with which every host tests itself."""
 
 Format = Literal["onnx", "coreml", "litert", "executorch"]
 Precision = Literal["fp32", "fp16", "int8", "int8-static", "mixed", "int4", "pal8", "pal6", "pal4"]
@@ -65,6 +67,8 @@ class Bundle(Spec):
     files: Annotated[tuple[TowerFile, ...], Field(min_length=2)]
     preprocessing: Preprocessing
     text: TextSpec
+    golden_sha256: str | None = None
+    """Of ``golden.json``; None in bundles that were written before it was recorded."""
     fingerprint: str
     """Names the embedding space: hash of weights and preprocessing, shared by all formats
     of one model. Vectors with different fingerprints are never compared."""
@@ -129,13 +133,21 @@ def check_vocabulary(folder: Path, text: TextSpec) -> Path:
     return _checked(folder, text.vocabulary_file, text.vocabulary_sha256)
 
 
-def _checked(folder: Path, name: str, sha256: str) -> Path:
+def check_golden_file(folder: Path, bundle: Bundle) -> Path:
+    """Path of the golden file after its hash, if it is known, was found right.
+
+    Raises like `check_file`.
+    """
+    return _checked(folder, GOLDEN, bundle.golden_sha256)
+
+
+def _checked(folder: Path, name: str, sha256: str | None) -> Path:
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise BundleError(f"{folder / MANIFEST} names {name}, which lies outside the bundle")
     if not path.exists():
         raise BundleError(f"{path} is missing; export or download the bundle again")
-    if sha256_path(path) != sha256:
+    if sha256 is not None and sha256_path(path) != sha256:
         raise BundleError(
             f"{path} is damaged: its SHA-256 is not the one in {MANIFEST}; "
             "export or download the bundle again"

@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from export.probe.files import probe_schema, read_probe, write_probe
-from export.verify.golden import GOLDEN
+from tests.golden import change_golden
 from tests.tiny import tiny_bundle
 
 
@@ -56,9 +56,7 @@ def test_json_is_all_that_standard_output_holds(leanclip, made):
 def test_a_failed_golden_check_is_status_1_and_no_latency(leanclip, made, tmp_path):
     bundle, out = tmp_path / "bundle", tmp_path / "probe.json"
     shutil.copytree(made, bundle)
-    golden = json.loads((bundle / GOLDEN).read_text())
-    golden["pattern"]["embedding"].reverse()
-    (bundle / GOLDEN).write_text(json.dumps(golden))
+    change_golden(bundle, lambda golden: golden["pattern"]["embedding"].reverse())
     status, output, _ = leanclip("probe", bundle, "--out", out)
     assert status == 1
     assert "image onnx fp16: no latency, since its golden check failed (the pattern" in output

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from export.verify import golden_inputs
+from tests.golden import change_golden, flip_byte
 from tests.tiny import tiny_bundle
 
 REPORT = "report.json"
@@ -75,10 +76,12 @@ def test_a_whole_run_with_filters_of_other_platforms(leanclip, bundle, pairs):
 
 def test_a_file_that_falls_short_is_the_exit_status(leanclip, bundle, original, pairs):
     """Golden vectors of another model: every file is wrong, and the table says so."""
-    golden = json.loads((bundle / "golden.json").read_text())
-    for photo in golden["photos"]:
-        photo["embedding"] = [-value for value in photo["embedding"]]
-    (bundle / "golden.json").write_text(json.dumps(golden))
+
+    def turn(golden):
+        for photo in golden["photos"]:
+            photo["embedding"] = [-value for value in photo["embedding"]]
+
+    change_golden(bundle, turn)
     status, output, _ = leanclip("verify", bundle, "--data", pairs, "--photos", 2)
     assert status == 1
     assert "falls short: onnx/image-fp16.onnx: cosine -" in output
@@ -88,13 +91,27 @@ def test_a_file_that_falls_short_is_the_exit_status(leanclip, bundle, original, 
     assert "falls short" in (bundle / "report.html").read_text()
 
 
-def test_one_changed_byte_is_told(leanclip, bundle, pairs):
-    path = bundle / "onnx" / "text-fp16.onnx"
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
+@pytest.mark.parametrize(
+    "name", ["onnx/image-fp16.onnx", "onnx/text-fp16.onnx", "merges.txt", "golden.json"]
+)
+def test_one_changed_byte_is_told(leanclip, bundle, pairs, name):
+    flip_byte(bundle / name)
     line = refused(leanclip, bundle, "--data", pairs)
-    assert "text-fp16.onnx is damaged" in line
+    assert f"{name} is damaged: its SHA-256 is not the one in bundle.json" in line
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        ("{", "is damaged; export the bundle again"),
+        ("[1]", "is damaged; export the bundle again"),
+        ('{"resizing": [{"cosf": 1}]}', "is damaged: its resizing cannot be read"),
+    ],
+)
+def test_a_damaged_report_is_told_before_the_work(leanclip, bundle, pairs, report, said):
+    (bundle / REPORT).write_text(report)
+    line = refused(leanclip, bundle, "--data", pairs)
+    assert f"{REPORT} {said}" in line
 
 
 def test_bad_data_is_told(leanclip, bundle, pairs, tmp_path):

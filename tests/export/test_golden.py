@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from export.verify.golden import GOLDEN, field_means, golden_pixels, read_golden
+from export.verify.golden import field_means, golden_pixels, read_golden
 from export.verify.golden_check import check_golden
 from export.verify.golden_inputs import PATTERN, pattern
 from retrieval.encode.onnx import OnnxEncoder
 from retrieval.encode.torch import TorchEncoder
 from retrieval.models.checkpoint import load_checkpoint
+from retrieval.spec.bundle import GOLDEN, MANIFEST
 from retrieval.spec.errors import BundleError
+from retrieval.spec.files import sha256_file
 from retrieval.spec.preprocessing import Preprocessing
+from tests.golden import change_golden, flip_byte
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +108,21 @@ def test_faults_are_found(exported, encoder):
 def test_damaged_golden_file_is_one_line(exported, tmp_path):
     folder = tmp_path / "bundle"
     shutil.copytree(exported, folder)
-    (folder / GOLDEN).write_text(json.dumps({"format": 1, "sentences": []}))
+    change_golden(folder, lambda golden: golden.pop("photos"))
     with pytest.raises(BundleError, match="golden.json is malformed"):
         read_golden(folder)
-    (folder / GOLDEN).unlink()
-    with pytest.raises(BundleError, match="cannot read .*golden.json"):
+    flip_byte(folder / GOLDEN)
+    with pytest.raises(BundleError, match="golden.json is damaged: its SHA-256"):
         read_golden(folder)
+    (folder / GOLDEN).unlink()
+    with pytest.raises(BundleError, match="golden.json is missing"):
+        read_golden(folder)
+
+
+def test_a_manifest_from_before_the_golden_files_hash_is_read(exported, tmp_path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(exported, folder)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert manifest.pop("golden_sha256") == sha256_file(folder / GOLDEN)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    assert read_golden(folder) == read_golden(exported)

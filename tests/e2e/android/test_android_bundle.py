@@ -13,6 +13,7 @@ from android_host import Host
 from export.verify.golden_check import check_golden
 from retrieval.encode.onnx import OnnxEncoder
 from retrieval.spec.bundle import MANIFEST, read_bundle
+from tests.golden import change_golden, flip_byte
 
 DEFAULT = Path("data/default").resolve()
 IMAGE, TEXT = "onnx/image.onnx", "onnx/text.onnx"
@@ -144,7 +145,7 @@ def test_a_photo_that_is_not_turned_upright_fails(core: Core, bundle: Path) -> N
 
 
 def test_other_token_ids_fail(core: Core, bundle: Path) -> None:
-    edit(bundle / "golden.json", lambda value: value["sentences"][2]["ids"].reverse())
+    change_golden(bundle, lambda value: value["sentences"][2]["ids"].reverse())
     core.reply = Host(bundle)
     with pytest.raises(RefusedError, match="sentence 'pavement': other token ids"):
         choose(core, bundle, "text")
@@ -164,6 +165,20 @@ def test_a_tower_with_one_bit_changed_is_refused(
     with pytest.raises(RefusedError, match="damaged"):
         choose(core, bundle, "image" if name == IMAGE else "text")
     assert not host.loaded
+
+
+def test_a_changed_golden_file_is_refused(core: Core, bundle: Path) -> None:
+    core.reply = host = Host(bundle)
+    flip_byte(bundle / "golden.json")
+    with pytest.raises(RefusedError, match="golden.json is damaged: its SHA-256 is not the one in"):
+        choose(core, bundle, "text")
+    assert not host.loaded
+
+
+def test_a_manifest_from_before_the_golden_files_hash_is_read(core: Core, bundle: Path) -> None:
+    edit(bundle / MANIFEST, lambda value: value.pop("golden_sha256"))
+    core.reply = Host(bundle)
+    assert choose(core, bundle, "text")["passed"]
 
 
 def test_a_changed_vocabulary_is_refused(core: Core, bundle: Path) -> None:

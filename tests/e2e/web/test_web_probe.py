@@ -9,8 +9,7 @@ from web_tab import WEB, Tab, read_json
 
 from export.probe.figures import Timing
 from export.probe.result import ProbeResult
-from export.verify.golden import GOLDEN
-from retrieval.spec.bundle import read_bundle
+from retrieval.spec.bundle import GOLDEN, read_bundle
 
 
 def probe(tab: Tab, address: str) -> ProbeResult:

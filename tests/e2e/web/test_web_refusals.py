@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser
 from web_tab import ROOT, Tab, read_json
 
-from export.verify.golden import GOLDEN
-from retrieval.spec.bundle import MANIFEST
+from retrieval.spec.bundle import GOLDEN, MANIFEST
+from tests.golden import change_golden, flip_byte
 
 COPIES = itertools.count()
 
@@ -55,6 +55,15 @@ def test_one_changed_byte(tab: Tab, site: str, copy: Path, name: str):
     (copy / name).write_bytes(content)
     assert refused(tab, site, copy.name) == (
         f"{copy.name}/{name} is damaged: its SHA-256 is not the one in bundle.json; "
+        "export or copy the bundle again"
+    )
+
+
+def test_a_changed_golden_file(tab: Tab, site: str, copy: Path):
+    change_golden(copy, lambda golden: golden)
+    flip_byte(copy / GOLDEN)
+    assert refused(tab, site, copy.name) == (
+        f"{copy.name}/golden.json is damaged: its SHA-256 is not the one in bundle.json; "
         "export or copy the bundle again"
     )
 

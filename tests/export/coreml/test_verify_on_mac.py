@@ -184,6 +184,17 @@ def test_changed_file_is_refused(script, bundle, capsys):
     assert len(error.splitlines()) == 1
 
 
+def test_changed_golden_file_is_refused(script, bundle, capsys):
+    whole = (bundle / "golden.json").read_text("utf-8")
+    lenient = whole.replace('"grid_tolerance":3.0', '"grid_tolerance":9.0')
+    assert lenient != whole
+    (bundle / "golden.json").write_text(lenient, "utf-8")
+    assert script.main([str(bundle)], _evaluator) == 2
+    error = capsys.readouterr().err
+    assert "golden.json is damaged" in error
+    assert len(error.splitlines()) == 1
+
+
 def test_what_the_finder_leaves_does_not_count(script, bundle):
     (package,) = (bundle / "coreml").glob("text*")
     before = script.sha256_of(package)

@@ -36,7 +36,7 @@ export class Encoder {
    */
   static async open(source, { backend = "auto", threads = null } = {}) {
     const manifest = await readBundle(source);
-    const golden = await readGolden(source);
+    const golden = await readGolden(source, manifest);
     if (await wantsWebGpu(manifest, backend)) {
       const found = await attempt(source, manifest, golden, "webgpu", threads);
       if (found.error === null) return found;

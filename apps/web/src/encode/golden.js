@@ -1,5 +1,6 @@
 /** The golden self-test, as `export/verify/golden_check.py` runs it. */
 
+import { checkedBytes } from "../spec/bundle.js";
 import { BundleError, PhotoError } from "../spec/errors.js";
 
 const FILE = "golden.json";
@@ -8,11 +9,14 @@ const GRID = 4;
 const LENGTH_TOLERANCE = 1e-3;
 
 /**
+ * @param {object} manifest Holds the file's hash, but in bundles from before it was recorded.
  * @returns {Promise<object>} What `golden.json` says.
- * @throws {BundleError} It is missing or malformed.
+ * @throws {BundleError} It is missing, damaged or malformed.
  */
-export async function readGolden(source) {
-  const text = new TextDecoder().decode(await source.read(FILE));
+export async function readGolden(source, manifest) {
+  const sha256 = manifest.golden_sha256 ?? null;
+  const bytes = sha256 === null ? await source.read(FILE) : await checkedBytes(source, FILE, sha256);
+  const text = new TextDecoder().decode(bytes);
   let golden = null;
   try {
     golden = JSON.parse(text);

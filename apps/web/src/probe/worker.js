@@ -18,7 +18,7 @@ async function timed(call) {
 async function measure({ address, page, tower: name, backend, threads, runs, sustainedSeconds }) {
   const source = new UrlSource(address, page);
   const manifest = await readBundle(source);
-  const golden = await readGolden(source);
+  const golden = await readGolden(source, manifest);
   const entry = towerFile(manifest, name, backend === "webgpu" ? ["fp32", "fp16"] : null);
   const bytes = await checkedBytes(source, entry.file, entry.sha256);
   const tokenizer = await Tokenizer.open(source, manifest.text);

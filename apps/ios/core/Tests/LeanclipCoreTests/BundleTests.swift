@@ -84,6 +84,18 @@ final class BundleTests: XCTestCase {
         assertRefused("outside") { _ = try foreign.checked(foreign.manifest.files[0]) }
     }
 
+    func testAChangedGoldenFileIsRefusedWhereItsHashIsKnown() throws {
+        let known = try Support.bundle(in: Support.folder(self))
+        XCTAssertNoThrow(try Golden.read(known))
+        let old = try Support.bundle(in: Support.folder(self)) { $0["golden_sha256"] = nil }
+        for bundle in [known, old] {
+            let path = bundle.folder.appendingPathComponent(Golden.fileName)
+            try (Data(contentsOf: path) + Data(" ".utf8)).write(to: path)
+        }
+        assertRefused("golden.json is damaged") { _ = try Golden.read(known) }
+        XCTAssertNoThrow(try Golden.read(old))
+    }
+
     private func read(_ change: @escaping (inout [String: Any]) -> Void) throws {
         _ = try Support.bundle(in: Support.folder(self), change: change)
     }

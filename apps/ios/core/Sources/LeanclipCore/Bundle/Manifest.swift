@@ -9,6 +9,8 @@ public struct Manifest: Decodable, Equatable {
     public let files: [TowerFile]
     public let preprocessing: Preprocessing
     public let text: TextSpec
+    /// Of `golden.json`; not there in bundles that were written before it was recorded.
+    public let goldenSha256: String?
     /// Names the embedding space: vectors of different fingerprints are never compared.
     public let fingerprint: String
     public let licence: String
@@ -20,6 +22,7 @@ public struct Manifest: Decodable, Equatable {
         case files
         case preprocessing
         case text
+        case goldenSha256 = "golden_sha256"
         case fingerprint
         case licence
     }
@@ -38,6 +41,7 @@ public struct Manifest: Decodable, Equatable {
         files = try values.decode([TowerFile].self, forKey: .files)
         preprocessing = try values.decode(Preprocessing.self, forKey: .preprocessing)
         text = try values.decode(TextSpec.self, forKey: .text)
+        goldenSha256 = try values.decodeIfPresent(String.self, forKey: .goldenSha256)
         fingerprint = try values.decode(String.self, forKey: .fingerprint)
         licence = try values.decode(String.self, forKey: .licence)
         guard embeddingDim > 0 else {

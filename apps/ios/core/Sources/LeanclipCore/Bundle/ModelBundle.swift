@@ -48,12 +48,17 @@ public struct ModelBundle {
         try checked(manifest.text.vocabularyFile, sha256: manifest.text.vocabularySha256)
     }
 
-    private func checked(_ name: String, sha256: String) throws -> URL {
+    /// The golden file, whose bytes were found right if its hash is known; throws likewise.
+    public func checkedGolden() throws -> URL {
+        try checked(Golden.fileName, sha256: manifest.goldenSha256)
+    }
+
+    private func checked(_ name: String, sha256: String?) throws -> URL {
         let path = try located(name)
         guard FileManager.default.fileExists(atPath: path.path) else {
             throw BundleError("\(name) is missing from the bundle; copy the bundle again")
         }
-        guard try sha256OfPath(path) == sha256 else {
+        if let promised = sha256, try sha256OfPath(path) != promised {
             throw BundleError(
                 "\(name) is damaged: its SHA-256 is not the one in bundle.json; "
                     + "copy the bundle again")

@@ -78,9 +78,9 @@ public struct Golden: Decodable {
 
     /// Reads a bundle's golden file.
     ///
-    /// - Throws: `BundleError`: it is missing or malformed.
+    /// - Throws: `BundleError`: it is missing, damaged or malformed.
     public static func read(_ bundle: ModelBundle) throws -> Golden {
-        try readJSON(Golden.self, at: bundle.folder.appendingPathComponent(fileName))
+        try readJSON(Golden.self, at: bundle.checkedGolden())
     }
 
     /// Smallest cosine that a file of a precision may have.

@@ -24,6 +24,9 @@ public final class Bundle {
     public final TextSpec text;
     public final List<TowerFile> files;
 
+    /** Null in bundles that were written before it was recorded. */
+    private final String goldenSha256;
+
     private Bundle(File folder, Fields fields) {
         this.folder = folder;
         name = fields.text("name");
@@ -31,6 +34,7 @@ public final class Bundle {
         fingerprint = fields.text("fingerprint");
         preprocessing = new Preprocessing(fields.object("preprocessing"));
         text = new TextSpec(fields.object("text"));
+        goldenSha256 = fields.text("golden_sha256", null);
         List<TowerFile> found = new ArrayList<>();
         for (Fields file : fields.objects("files")) {
             found.add(new TowerFile(file, preprocessing));
@@ -97,6 +101,11 @@ public final class Bundle {
         return checked(text.vocabularyFile, text.vocabularySha256);
     }
 
+    /** The golden file, whose bytes were found right if its hash is known; throws likewise. */
+    public File checkedGolden() {
+        return checked(Golden.FILE, goldenSha256);
+    }
+
     private File checked(String name, String sha256) {
         File file = new File(folder, name);
         try {
@@ -108,7 +117,7 @@ public final class Bundle {
             if (!file.isFile()) {
                 throw new BundleException(file + " is missing; copy the bundle again");
             }
-            if (!Sha256.of(file).equals(sha256)) {
+            if (sha256 != null && !Sha256.of(file).equals(sha256)) {
                 throw new BundleException(
                         file + " is damaged: its SHA-256 is not the one in " + MANIFEST
                                 + "; copy the bundle again");

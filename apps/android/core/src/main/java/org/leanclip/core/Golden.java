@@ -1,6 +1,5 @@
 package org.leanclip.core;
 
-import java.io.File;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashMap;
@@ -84,11 +83,10 @@ public final class Golden {
     /**
      * Reads a bundle's golden file.
      *
-     * @throws BundleException it is missing or malformed.
+     * @throws BundleException it is missing, damaged or malformed.
      */
     public static Golden read(Bundle bundle) {
-        File file = new File(bundle.folder, FILE);
-        return new Golden(new Fields(Bundle.parsed(file), FILE));
+        return new Golden(new Fields(Bundle.parsed(bundle.checkedGolden()), FILE));
     }
 
     /** Smallest cosine that a file of a precision may have. */
