@@ -2,6 +2,7 @@
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from retrieval.index.protocol import Matches, Queries, RowMask, Vectors
 
@@ -31,13 +32,18 @@ class ExactIndex:
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         top = min(top, len(self))
         if top == 0:
-            empty = (len(queries), 0)
-            return Matches(np.empty(empty, np.int64), np.empty(empty, np.float32))
-        if allowed is None:
-            scores, rows = self._faiss.search(queries, top)
-        else:
-            bits = np.packbits(allowed, bitorder="little")
-            only = faiss.SearchParameters()
-            only.sel = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
-            scores, rows = self._faiss.search(queries, top, params=only)
+            return Matches.none(len(queries))
+        # The bitmap must outlive the search: FAISS keeps a pointer to it, not a reference.
+        only, _bits = selector(allowed)
+        params = faiss.SearchParameters()
+        params.sel = only
+        scores, rows = self._faiss.search(queries, top, params=params)
         return Matches(rows, scores)
+
+
+def selector(allowed: RowMask | None) -> tuple[faiss.IDSelector | None, NDArray[np.uint8] | None]:
+    """FAISS's form of a row mask, and the bits that it points into."""
+    if allowed is None:
+        return None, None
+    bits = np.packbits(allowed, bitorder="little")
+    return faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits)), bits

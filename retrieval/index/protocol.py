@@ -1,7 +1,7 @@
 """What every vector index can do, exact or approximate."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,11 @@ class Matches:
     """``(queries, top)``; -1 where fewer rows were allowed than asked for."""
     scores: NDArray[np.float32]
     """``(queries, top)`` inner products: cosines, because vectors have length one."""
+
+    @classmethod
+    def none(cls, queries: int) -> Self:
+        """An answer without rows, for a number of queries."""
+        return cls(np.empty((queries, 0), np.int64), np.empty((queries, 0), np.float32))
 
 
 class VectorIndex(Protocol):
