@@ -13,6 +13,7 @@ from export.plan import Precisions, check_files, plan_files
 from export.quantize.calibration import Calibration
 from export.report import REPORT, read_report, write_report
 from export.verify.golden import make_golden
+from export.verify.outdated import mark_changed
 from retrieval.encode.torch import TorchEncoder
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.models.dual_encoder import parameter_count
@@ -130,8 +131,8 @@ def add_files(
 
     Raises:
         BundleError: There is no bundle.
-        ExportError: It belongs to another model, or a file cannot be made as in
-            `pack_bundle`.
+        ExportError: It belongs to another model, its report is damaged, or a file cannot be
+            made as in `pack_bundle`.
         MissingExtraError: The converter of a format is not installed.
         OSError: The disk is full or not writable; the bundle stays as it was.
     """
@@ -153,6 +154,7 @@ def add_files(
         write_json(temporary / MANIFEST, bundle.model_dump(mode="json"))
         report = read_report(temporary)
         write_report(temporary, bundle, packed, source.tokenizer, earlier=report, tell=tell)
+        mark_changed(temporary, old, bundle)
     return bundle
 
 

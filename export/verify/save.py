@@ -43,16 +43,37 @@ def save(
         ExportError: The earlier report is damaged; nothing was written.
     """
     report = read_report(folder)
-    report[VERIFICATION] = as_json(verified.verification)
     if resizing is not None:
         report[RESIZING] = [cost.model_dump(mode="json") for cost in resizing]
-    page = render(verified.bundle, verified.verification, resizing or _earlier(folder, report))
+    _earlier(folder, report)
     bundle = verified.bundle
     if verified.golden is not None:
         _write_text(folder / GOLDEN, verified.golden.model_dump_json() + "\n")
         bundle = bundle.model_copy(update={"golden_sha256": sha256_file(folder / GOLDEN)})
     if bundle != read_bundle(folder):
         write_json(folder / MANIFEST, bundle.model_dump(mode="json"))
+    return save_verification(folder, bundle, verified.verification, report)
+
+
+def save_verification(
+    folder: Path, bundle: Bundle, verification: Verification, report: dict[str, Any]
+) -> dict[str, Any]:
+    """Write the report with a verification in it, and the page that shows it.
+
+    Args:
+        folder: The bundle.
+        bundle: Its manifest.
+        verification: Replaces an earlier one.
+        report: What else the report is to say.
+
+    Returns:
+        The report.
+
+    Raises:
+        ExportError: What ``report`` says of resizing is damaged; nothing was written.
+    """
+    page = render(bundle, verification, _earlier(folder, report))
+    report = report | {VERIFICATION: as_json(verification)}
     _write_text(folder / PAGE, page)
     write_json(folder / REPORT, report)
     return report
