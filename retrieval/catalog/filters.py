@@ -1,12 +1,14 @@
 """Which photos may be found: what is asked of them besides what they show."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from retrieval.catalog.catalog import Catalog, Rows
-from retrieval.catalog.records import Space, range_below
+from retrieval.catalog.records import Space, range_below, to_path
 
 # Photos that carry no date, such as screenshots, are dated by their file. The catalog keeps
 # wall-clock seconds, so the file's time is taken as the wall clock of this machine.
@@ -29,7 +31,10 @@ class PhotoFilter:
     """What photos must fulfil, all of it; a field that is left out asks nothing."""
 
     folders: tuple[Path, ...] = ()
-    """Below any of these, as `resolved_folder` gives them."""
+    """Below any of these, as `resolved_folder` gives them, or of `folder_names`."""
+    folder_names: tuple[Path, ...] = ()
+    """Names of folders that follow each other anywhere in the path, such as ``holiday/2020``;
+    of plain letters, upper and lower case are alike."""
     after: int | None = None
     """Taken at this second or later; wall-clock seconds since 1970."""
     before: int | None = None
@@ -60,11 +65,49 @@ def rows_matching(wanted: PhotoFilter, catalog: Catalog, space: Space) -> Rows:
     return np.fromiter((row for (row,) in found), dtype=np.int64, count=len(found))
 
 
+@dataclass(frozen=True, slots=True)
+class DatedPhoto:
+    """A photo in the order of time."""
+
+    id: int
+    path: Path
+    taken_at: int
+    """Wall-clock seconds since 1970; the file's time for a photo that carries no date."""
+
+
+def newest_photos(
+    filters: Sequence[PhotoFilter], catalog: Catalog, space: Space, *, top: int, skip: int = 0
+) -> list[DatedPhoto]:
+    """Photos of ``space`` that fulfil all filters, the newest first.
+
+    Args:
+        filters: What is asked.
+        catalog: Which photos there are.
+        space: Only photos that a search of this space may return.
+        top: At most this many.
+        skip: Leave out this many at the beginning.
+    """
+    conditions = ["space_id = ?", "live = 1"]
+    values: list[object] = [space.id]
+    for wanted in filters:
+        for condition, some in _conditions(wanted):
+            conditions.append(condition)
+            values += some
+    found = catalog.read(
+        f"SELECT photos.id, path, {_DATE} FROM photos JOIN vectors ON photo_id = photos.id "
+        f"WHERE {' AND '.join(conditions)} GROUP BY photos.id "
+        f"ORDER BY {_DATE} DESC, photos.id DESC LIMIT ? OFFSET ?",
+        *values,
+        top,
+        skip,
+    )
+    return [DatedPhoto(photo_id, to_path(path), date) for photo_id, path, date in found]
+
+
 def _conditions(wanted: PhotoFilter) -> list[tuple[str, list[object]]]:
     conditions: list[tuple[str, list[object]]] = []
-    if wanted.folders:
-        ranges = [bound for folder in wanted.folders for bound in range_below(folder)]
-        conditions.append((_any_of("path >= ? AND path < ?", len(wanted.folders)), [*ranges]))
+    if wanted.folders or wanted.folder_names:
+        conditions.append(_in_any(wanted.folders, wanted.folder_names))
     if wanted.after is not None:
         conditions.append((f"{_DATE} >= ?", [wanted.after]))
     if wanted.before is not None:
@@ -78,6 +121,14 @@ def _conditions(wanted: PhotoFilter) -> list[tuple[str, list[object]]]:
     if wanted.near is not None:
         conditions.append(_inside(wanted.near))
     return conditions
+
+
+def _in_any(folders: Sequence[Path], names: Sequence[Path]) -> tuple[str, list[object]]:
+    ranges = [bound for folder in folders for bound in range_below(folder)]
+    within = [f"{os.sep}{name}{os.sep}" for name in names]
+    conditions = ["(path >= ? AND path < ?)"] * len(folders)
+    conditions += ["instr(lower(CAST(path AS TEXT)), lower(CAST(? AS TEXT))) > 0"] * len(names)
+    return f"({' OR '.join(conditions)})", [*ranges, *(os.fsencode(name) for name in within)]
 
 
 def _inside(box: GeoBox) -> tuple[str, list[object]]:

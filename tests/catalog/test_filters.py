@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from retrieval.catalog.catalog import CATALOG_FILE, Catalog
-from retrieval.catalog.filters import GeoBox, PhotoFilter, rows_matching
+from retrieval.catalog.filters import GeoBox, PhotoFilter, newest_photos, rows_matching
 from retrieval.catalog.records import PhotoDetails, PhotoFile, Space
 
 PHOTOS = {
@@ -66,3 +66,42 @@ def test_photos_that_vanished_match_nothing(catalog: Catalog, space: Space) -> N
 def test_only_a_filter_that_asks_something_is_true() -> None:
     assert not PhotoFilter()
     assert PhotoFilter(after=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("trip", {2}),
+        ("TRIP", {2}),
+        ("p", {0, 1, 2}),
+        ("p/trip", {2}),
+        ("tri", set()),
+        ("oslo.jpg", set()),
+    ],
+)
+def test_folders_by_their_names(catalog: Catalog, space: Space, name: str, rows: set[int]) -> None:
+    wanted = PhotoFilter(folder_names=(Path(name),))
+    assert set(rows_matching(wanted, catalog, space).tolist()) == rows
+    either = PhotoFilter(folders=(Path("/q"),), folder_names=(Path(name),))
+    assert set(rows_matching(either, catalog, space).tolist()) == rows | {3}
+
+
+def test_the_newest_come_first(catalog: Catalog, space: Space) -> None:
+    def names(*filters: PhotoFilter, top: int = 9, skip: int = 0) -> list[str]:
+        found = newest_photos(filters, catalog, space, top=top, skip=skip)
+        return [photo.path.stem for photo in found]
+
+    assert names() == ["screenshot", "samoa", "fiji", "oslo"]
+    assert names(top=2, skip=1) == ["samoa", "fiji"]
+    below, early = PhotoFilter(folders=(Path("/p"),)), PhotoFilter(before=3_000)
+    assert names(below, early) == ["fiji", "oslo"]
+    [oldest] = newest_photos([early, below], catalog, space, top=1, skip=1)
+    assert oldest.taken_at == 1_000
+
+
+def test_a_video_is_one_photo_among_the_newest(catalog: Catalog, space: Space) -> None:
+    with catalog.writing():
+        file = PhotoFile(Path("/v/film.mp4"), 10, mtime_ns=1_800_000_000 * 10**9)
+        catalog.record_photo(file, space, 4, moments=(0, 1_000, 2_000))
+    found = newest_photos([], catalog, space, top=2)
+    assert [photo.path.name for photo in found] == ["film.mp4", "screenshot.png"]
