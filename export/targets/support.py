@@ -12,6 +12,7 @@ from retrieval.spec.tower import Tower
 
 TEXT = "text"
 VIT = "vit"
+ATTENTION_POOLED = "attention_pooled"
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,18 @@ SUPPORT: dict[str, tuple[Refusal, ...]] = {
         Refusal("onnx", "int8-static", _STATIC_TRANSFORMER, "int8"),
         Refusal("executorch", "int8-static", _STATIC_TRANSFORMER, "int8"),
     ),
+    ATTENTION_POOLED: (
+        Refusal("onnx", "int8-static", _STATIC_TRANSFORMER, "int8"),
+        Refusal("executorch", "int8-static", _STATIC_TRANSFORMER, "int8"),
+    ),
     TEXT: (
         Refusal("onnx", "int8-static", _STATIC_TRANSFORMER, "int8"),
         Refusal("litert", "int8-static", _STATIC_TRANSFORMER, "int8"),
         Refusal("executorch", "int8-static", _STATIC_TRANSFORMER, "int8"),
     ),
 }
-"""By the name of an image tower's backbone in timm; `VIT` and `TEXT` are our own towers."""
+"""By the name of an image tower's backbone in timm; `VIT`, `ATTENTION_POOLED` and `TEXT` are
+our own towers. Those of open_clip have names of their own, of which none is listed."""
 
 
 def parts(config: ModelConfig, tower: Tower) -> tuple[str, ...]:
