@@ -52,16 +52,8 @@ class PhotoFilter:
 
 def rows_matching(wanted: PhotoFilter, catalog: Catalog, space: Space) -> Rows:
     """Rows of ``space`` that a search may return and whose photos fulfil a filter."""
-    conditions = ["space_id = ?", "live = 1"]
-    values: list[object] = [space.id]
-    for condition, some in _conditions(wanted):
-        conditions.append(condition)
-        values += some
-    found = catalog.read(
-        "SELECT row FROM photos JOIN vectors ON photo_id = photos.id "
-        f"WHERE {' AND '.join(conditions)}",
-        *values,
-    )
+    matching, values = _matching([wanted], space)
+    found = catalog.read(f"SELECT row {matching}", *values)
     return np.fromiter((row for (row,) in found), dtype=np.int64, count=len(found))
 
 
@@ -87,21 +79,33 @@ def newest_photos(
         top: At most this many.
         skip: Leave out this many at the beginning.
     """
-    conditions = ["space_id = ?", "live = 1"]
-    values: list[object] = [space.id]
-    for wanted in filters:
-        for condition, some in _conditions(wanted):
-            conditions.append(condition)
-            values += some
+    matching, values = _matching(filters, space)
     found = catalog.read(
-        f"SELECT photos.id, path, {_DATE} FROM photos JOIN vectors ON photo_id = photos.id "
-        f"WHERE {' AND '.join(conditions)} GROUP BY photos.id "
+        f"SELECT photos.id, path, {_DATE} {matching} GROUP BY photos.id "
         f"ORDER BY {_DATE} DESC, photos.id DESC LIMIT ? OFFSET ?",
         *values,
         top,
         skip,
     )
     return [DatedPhoto(photo_id, to_path(path), date) for photo_id, path, date in found]
+
+
+def count_photos(filters: Sequence[PhotoFilter], catalog: Catalog, space: Space) -> int:
+    """How many photos of ``space`` a search may return and fulfil all filters."""
+    matching, values = _matching(filters, space)
+    return int(catalog.read(f"SELECT count(DISTINCT photos.id) {matching}", *values)[0][0])
+
+
+def _matching(filters: Sequence[PhotoFilter], space: Space) -> tuple[str, list[object]]:
+    """The end of a statement on photos and rows, and its values."""
+    conditions = ["space_id = ?", "live = 1"]
+    values: list[object] = [space.id]
+    for wanted in filters:
+        for condition, some in _conditions(wanted):
+            conditions.append(condition)
+            values += some
+    joined = "FROM photos JOIN vectors ON photo_id = photos.id"
+    return f"{joined} WHERE {' AND '.join(conditions)}", values
 
 
 def _conditions(wanted: PhotoFilter) -> list[tuple[str, list[object]]]:

@@ -7,23 +7,28 @@ from typing import Self
 import numpy as np
 
 from retrieval.catalog.catalog import CATALOG_FILE, Catalog
-from retrieval.catalog.filters import PhotoFilter, rows_matching
+from retrieval.catalog.filters import PhotoFilter, count_photos, rows_matching
 from retrieval.catalog.records import Space
-from retrieval.encode.protocol import Embeddings, Encoder
+from retrieval.encode.protocol import Encoder
 from retrieval.index.exact import ExactIndex
 from retrieval.index.protocol import RowMask, VectorIndex
 from retrieval.index.vectors import VectorFile
-from retrieval.search.hit import Hit
+from retrieval.search.hit import Hits
 from retrieval.search.indexing import IndexReport, Progress, index_folder
 from retrieval.search.query.embed import embed_query
 from retrieval.search.query.parse import parse_query
 from retrieval.search.query.parts import Query
+from retrieval.search.ranking import View, nearest_photos, photos_by_date
 from retrieval.search.scan import resolved_folder
 from retrieval.spec.errors import CatalogError, QueryError
 
 
 class Library:
     """The photos of one home folder, seen through one encoder.
+
+    A library belongs to the thread that opened it, as its catalog does; a program with several
+    threads opens one in each. What they share is safe: the encoder, the files on disk, and
+    photos that one of them indexes while others search.
 
     Example:
         with Library.open(home, open_encoder("default")) as library:
@@ -90,55 +95,80 @@ class Library:
             progress=progress,
         )
 
-    def search(self, query: str | Query, *, top: int = 10, folder: Path | None = None) -> list[Hit]:
+    def search(
+        self,
+        query: str | Query,
+        *,
+        top: int = 10,
+        folder: Path | None = None,
+        cut: float | None = None,
+    ) -> Hits:
         """The photos that fit a query best, best first; none when ``folder`` holds none.
 
+        A query of filters only lists photos by date, the newest first.
+
         Args:
-            query: A sentence, or the path of a photo to find similar ones.
+            query: As `parse_query` takes it: a sentence, the path of a photo to find similar
+                ones, several of them with ``+`` and ``-``, and filters.
             top: At most this many.
             folder: Only photos below this folder.
+            cut: 0 to 1: leave out photos that come less than this share of the way from the
+                typical score of the query to the best one; None leaves out none.
 
         Raises:
-            QueryError: The query is empty.
+            QueryError: The query is empty or cannot be understood.
             CatalogError: Nothing is indexed with this encoder.
             PhotoError: The photo to compare with, or the folder, cannot be read.
         """
-        if top < 1:
-            raise QueryError(f"cannot show the best {top} photos: ask for 1 or more")
+        _check(top, cut)
         query = parse_query(query) if isinstance(query, str) else query
         space = self._indexed_space(folder)
-        allowed = self._allowed(space, query.filter, _below(folder))
-        if not allowed.any():
-            return []
-        return self._nearest(embed_query(query, self.encoder), space, allowed, top)
+        if not query.terms:
+            return photos_by_date([query.filter, _below(folder)], self.catalog, space, top)
+        view = self._view(space, query.filter, _below(folder))
+        if not view.allowed.any():
+            return Hits()
+        return nearest_photos(view, embed_query(query, self.encoder), top, cut)
+
+    def similar(
+        self,
+        photo: Path | int,
+        *,
+        top: int = 10,
+        folder: Path | None = None,
+        cut: float | None = None,
+    ) -> Hits:
+        """Photos that look like one, best first, without the photo itself and its copies.
+
+        Args:
+            photo: A file, indexed or not, or the id of an indexed photo.
+            top: At most this many.
+            folder: Only photos below this folder.
+            cut: As for `search`.
+
+        Raises:
+            PhotoError: There is no such photo, or it or the folder cannot be read.
+            CatalogError: Nothing is indexed with this encoder.
+        """
+        from retrieval.search.likeness import likeness_of
+
+        _check(top, cut)
+        space = self._indexed_space(folder)
+        view = self._view(space, _below(folder))
+        likeness = likeness_of(photo, self.catalog, space, view.vectors, self.encoder)
+        view.allowed[likeness.own_rows[likeness.own_rows < len(view.allowed)]] = False
+        return nearest_photos(view, likeness.queries, top, cut)
 
     def count(self, folder: Path | None = None) -> int:
         """How many photos a search can return; 0 when nothing is indexed yet."""
         space = self.catalog.space(self.encoder.fingerprint)
-        return 0 if space is None else int(self._allowed(space, _below(folder)).sum())
+        return 0 if space is None else count_photos([_below(folder)], self.catalog, space)
 
-    def _nearest(self, query: Embeddings, space: Space, allowed: RowMask, top: int) -> list[Hit]:
-        index = self._index_of(space, len(allowed))
-        candidates = int(allowed.sum())
-        asked = top
-        while True:
-            matches = index.search(query, asked, allowed=allowed)
-            scores = dict(zip(matches.rows[0].tolist(), matches.scores[0].tolist(), strict=True))
-            found = self.catalog.photos_at([row for row in scores if row >= 0], space)
-            # A photo deleted since the last indexing must not show; others take its place.
-            hits = [
-                Hit(
-                    path=found[row].path,
-                    score=_cosine(score),
-                    photo_id=found[row].id,
-                    moment_ms=found[row].moment_ms,
-                )
-                for row, score in scores.items()
-                if row in found and _is_there(found[row].path)
-            ]
-            if len(hits) >= top or asked >= candidates:
-                return sorted(hits, key=_rank)[:top]
-            asked *= 2
+    def _view(self, space: Space, *filters: PhotoFilter) -> View:
+        allowed = self._allowed(space, *filters)
+        rows = len(allowed)
+        vectors = self._vectors(space).read(rows)
+        return View(self.catalog, space, self._index_of(space, rows), vectors, allowed)
 
     def _allowed(self, space: Space, *filters: PhotoFilter) -> RowMask:
         rows = self.catalog.row_count(space)
@@ -179,22 +209,11 @@ def _below(folder: Path | None) -> PhotoFilter:
     return PhotoFilter() if folder is None else PhotoFilter(folders=(resolved_folder(folder),))
 
 
-def _cosine(product: float) -> float:
-    # Vectors rounded to fp16 are a little longer or shorter than one.
-    return max(-1.0, min(1.0, product))
-
-
-def _rank(hit: Hit) -> tuple[float, int]:
-    # Equal scores keep the order in which the photos were first seen.
-    return (-hit.score, hit.photo_id)
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        path.stat()
-    except OSError:
-        return False
-    return True
+def _check(top: int, cut: float | None) -> None:
+    if top < 1:
+        raise QueryError(f"cannot show the best {top} photos: ask for 1 or more")
+    if cut is not None and not 0 <= cut <= 1:
+        raise QueryError(f"cannot cut at {cut:g}: a cut is a share, from 0 (nothing) to 1 (best)")
 
 
 def remembered_model(home: Path) -> str | None:

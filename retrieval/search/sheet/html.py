@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from retrieval.search.hit import Hit
-from retrieval.search.sheet.layout import BLANK_ASPECT, balanced_rows, share_of_best
-from retrieval.search.sheet.thumbnail import file_name, thumbnail
+from retrieval.search.sheet.captions import shares_of_best, title_of, value_of
+from retrieval.search.sheet.layout import BLANK_ASPECT, balanced_rows
+from retrieval.search.sheet.thumbnail import thumbnail
 
 if TYPE_CHECKING:
     from retrieval.search.sheet import Section
@@ -93,11 +94,8 @@ def _section(section: "Section") -> str:
         return f"<section>\n<h2>{_text(section.title)}</h2>\n<p>Nothing was found.</p>\n</section>"
     pictures = [thumbnail(hit.path, _HEIGHT) for hit in section.hits]
     aspects = [BLANK_ASPECT if p is None else p.width / p.height for p in pictures]
-    best = max(hit.score for hit in section.hits)
-    items = [
-        _item(hit, picture, aspect, best)
-        for hit, picture, aspect in zip(section.hits, pictures, aspects, strict=True)
-    ]
+    shares = shares_of_best(section.hits)
+    items = list(map(_item, section.hits, pictures, aspects, shares))
     lines = []
     for count in balanced_rows(aspects):
         lines += [*items[:count], '<li class="row" role="presentation"></li>']
@@ -106,21 +104,22 @@ def _section(section: "Section") -> str:
     return f"<section>\n<h2>{_text(section.title)}</h2>\n<ol>\n{listed}\n</ol>\n</section>"
 
 
-def _item(hit: Hit, picture: Image.Image | None, aspect: float, best: float) -> str:
-    name = _text(file_name(hit.path))
+def _item(hit: Hit, picture: Image.Image | None, aspect: float, share: float | None) -> str:
+    name = _text(title_of(hit))
     content = "<span>can no longer be read</span>"
     if picture is not None:
-        content = f'<img alt="{name}" src="{_embedded(picture)}">'
+        content = f'<img alt="{name}" src="{embedded(picture)}">'
+    bar = "" if share is None else f'<meter value="{share:.3f}" aria-hidden="true"></meter>'
     return (
         f'<li style="--aspect:{aspect:.3f}"><figure>'
         f'<a href="{_text(hit.path.absolute().as_uri())}" title="{name}">{content}</a>'
-        f"<figcaption><span>{name}</span><b>{hit.score:.3f}</b></figcaption>"
-        f'<meter value="{share_of_best(hit.score, best):.3f}" aria-hidden="true"></meter>'
+        f"<figcaption><span>{name}</span><b>{value_of(hit)}</b></figcaption>{bar}"
         "</figure></li>"
     )
 
 
-def _embedded(picture: Image.Image) -> str:
+def embedded(picture: Image.Image) -> str:
+    """A picture as an address that holds its pixels."""
     buffer = BytesIO()
     picture.save(buffer, "JPEG", quality=_QUALITY, optimize=True, progressive=True)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

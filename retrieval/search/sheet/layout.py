@@ -26,8 +26,3 @@ def balanced_rows(aspects: Sequence[float]) -> list[int]:
         counts[min(rows - 1, int(middle * rows))] += 1
         covered += aspect
     return [count for count in counts if count]
-
-
-def share_of_best(score: float, best: float) -> float:
-    """Length of a score's bar, 0 to 1, beside that of the best score."""
-    return max(0.0, score / best) if best > 0 else 0.0

@@ -1,14 +1,15 @@
 """A contact sheet as one picture."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
 from retrieval.search.hit import Hit
-from retrieval.search.sheet.layout import BLANK_ASPECT, balanced_rows, share_of_best
-from retrieval.search.sheet.thumbnail import file_name, thumbnail
+from retrieval.search.sheet.captions import shares_of_best, title_of, value_of
+from retrieval.search.sheet.layout import BLANK_ASPECT, balanced_rows
+from retrieval.search.sheet.thumbnail import thumbnail
 
 if TYPE_CHECKING:
     from retrieval.search.sheet import Section
@@ -32,6 +33,8 @@ _MARK = "#b4532a"
 class _Cell:
     hit: Hit
     picture: Image.Image
+    share: float | None
+    """Length of its score's bar beside the best one's."""
 
 
 def draw_sheet(sections: Sequence["Section"]) -> Image.Image:
@@ -59,35 +62,39 @@ def _draw_section(page: Image.Image, section: "Section", rows: list[list[_Cell]]
     top += _TITLE
     if not rows:
         draw.text((_MARGIN, top), "Nothing was found.", _SOFT, _font(20))
-    best = max((hit.score for hit in section.hits), default=0.0)
     for row in rows:
         left = _MARGIN
         for cell in row:
-            _draw_cell(page, cell, left, top, best)
+            _draw_cell(page, cell, left, top)
             left += cell.picture.width + _GAP
         top += row[0].picture.height + _CAPTION + _GAP
 
 
-def _draw_cell(page: Image.Image, cell: _Cell, left: int, top: int, best: float) -> None:
+def _draw_cell(page: Image.Image, cell: _Cell, left: int, top: int) -> None:
     draw = ImageDraw.Draw(page)
     width, height = cell.picture.size
     page.paste(cell.picture, (left, top), _rounded(cell.picture.size))
-    score = f"{cell.hit.score:.3f}"
+    score = value_of(cell.hit)
     score_width = int(draw.textlength(score, _font(18)))
-    name = _fitted(draw, file_name(cell.hit.path), _font(18), width - score_width - _GAP // 2)
+    name = _fitted(draw, title_of(cell.hit), _font(18), width - score_width - _GAP // 2)
     line = top + height + 10
     draw.text((left, line), name, _SOFT, _font(18))
     draw.text((left + width - score_width, line), score, _INK, _font(18))
+    if cell.share is None:
+        return
     bar = line + 29
     draw.rectangle((left, bar, left + width - 1, bar + 2), _LINE)
-    filled = round(share_of_best(cell.hit.score, best) * width)
+    filled = round(cell.share * width)
     if filled:
         draw.rectangle((left, bar, left + filled - 1, bar + 2), _MARK)
 
 
 def _rows(section: "Section") -> list[list[_Cell]]:
     """The section's photos in rows that fill the page's width to the pixel."""
-    cells = [_Cell(hit, thumbnail(hit.path, _HIGHEST) or _blank()) for hit in section.hits]
+    cells = [
+        _Cell(hit, thumbnail(hit.path, _HIGHEST) or _blank(), share)
+        for hit, share in zip(section.hits, shares_of_best(section.hits), strict=True)
+    ]
     rows = []
     for count in balanced_rows([c.picture.width / c.picture.height for c in cells]):
         rows.append(_justified(cells[:count]))
@@ -106,7 +113,8 @@ def _justified(row: list[_Cell]) -> list[_Cell]:
         covered += cell.picture.width * scale
         size = (max(1, round(covered) - left), height)
         left = round(covered)
-        resized.append(_Cell(cell.hit, cell.picture.resize(size, Image.Resampling.LANCZOS)))
+        picture = cell.picture.resize(size, Image.Resampling.LANCZOS)
+        resized.append(replace(cell, picture=picture))
     return resized
 
 
