@@ -197,7 +197,10 @@ def test_a_changed_vocabulary_is_refused(core: Core, bundle: Path) -> None:
         (lambda value: value.update(embedding_dim="x"), "embedding_dim has another type"),
         (lambda value: value["preprocessing"].update(size=3), "image size of 3 cannot be"),
         (lambda value: value["preprocessing"].update(resize_mode="tile"), "know resize_mode tile"),
-        (lambda value: value["text"].update(kind="sentencepiece"), "know kind sentencepiece"),
+        (
+            lambda value: value["text"].update(kind="sentencepiece", start_id=None),
+            "by sentencepiece, and this app knows only byte pairs",
+        ),
         (lambda value: value["text"].update(cleaning="canonical"), "know cleaning canonical"),
     ],
 )

@@ -79,6 +79,8 @@ def test_a_missing_file(tab: Tab, site: str, copy: Path):
     [
         (lambda it: it.update(format=2), "has format 2, this page reads up to 1"),
         (lambda it: it["text"].update(cleaning="other"), 'text.cleaning is "other"'),
+        (lambda it: it["text"].update(kind="sentencepiece", start_id=None),
+         "by sentencepiece, and this page knows only byte pairs (bpe)"),
         (lambda it: it["preprocessing"].update(antialias=False), "antialias is false"),
         (lambda it: it.pop("fingerprint"), "fingerprint is missing"),
         (lambda it: it.update(embedding_dim=9), "of 8 numbers, the bundle promises 9"),

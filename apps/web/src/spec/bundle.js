@@ -4,6 +4,8 @@ import { BundleError } from "./errors.js";
 
 export const BUNDLE_FORMAT = 1;
 const MANIFEST = "bundle.json";
+/** The only `text.kind` that this page knows; manifests leave it out. */
+const TOKENIZER = "bpe";
 
 /** What this page knows how to do, by the field that asks for it. */
 const KNOWN = {
@@ -48,6 +50,13 @@ export async function readBundle(source) {
     throw new BundleError(
       `${place} has format ${manifest.format}, this page reads up to ${BUNDLE_FORMAT}: ` +
         "get a newer leanclip",
+    );
+  }
+  const kind = manifest?.text?.kind ?? TOKENIZER;
+  if (kind !== TOKENIZER) {
+    throw new BundleError(
+      `${place}: sentences are cut into tokens by ${kind}, and this page knows only byte pairs (bpe): ` +
+        "search with leanclip itself, or export a model that has CLIP's tokenizer",
     );
   }
   const wrong = firstWrongField(manifest);

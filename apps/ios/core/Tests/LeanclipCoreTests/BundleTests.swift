@@ -57,8 +57,12 @@ final class BundleTests: XCTestCase {
         assertRefused("update the app") { try self.read { $0["format"] = 2 } }
         assertRefused("fingerprint is missing") { try self.read { $0["fingerprint"] = nil } }
         assertRefused("embedding_dim") { try self.read { $0["embedding_dim"] = "many" } }
-        for (key, value) in [("kind", "sentencepiece"), ("cleaning", "canonical")] {
-            assertRefused("not \(value)") {
+        let foreign = [
+            ("kind", "sentencepiece", "by sentencepiece, and this app knows only byte pairs"),
+            ("cleaning", "canonical", "not canonical"),
+        ]
+        for (key, value, words) in foreign {
+            assertRefused(words) {
                 try self.read { values in
                     var text = values["text"] as! [String: Any]
                     text[key] = value

@@ -33,7 +33,13 @@ public struct TextSpec: Decodable, Equatable {
                     "bundle.json: this app knows only \(known) as text.\(key.rawValue), not \(found)")
             }
         }
-        try only("bpe", .kind)
+        let kind = try values.decodeIfPresent(String.self, forKey: .kind) ?? "bpe"
+        guard kind == "bpe" else {
+            throw BundleError(
+                "bundle.json: sentences are cut into tokens by \(kind), and this app knows only "
+                    + "byte pairs (bpe): search with leanclip on a computer, or export a model "
+                    + "that has CLIP's tokenizer")
+        }
         try only("clip", .cleaning)
         try only("int32", .integerType)
         vocabularyFile =

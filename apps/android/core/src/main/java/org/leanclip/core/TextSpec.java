@@ -12,8 +12,17 @@ public final class TextSpec {
     public final int padId;
     public final boolean lowerCase;
 
+    /** The only kind of tokenizer that this app knows; manifests leave it out. */
+    private static final String KIND = "bpe";
+
     TextSpec(Fields fields) {
-        fields.word("kind", "bpe", "bpe");
+        String kind = fields.text("kind", KIND);
+        if (!kind.equals(KIND)) {
+            throw new BundleException(
+                    "bundle.json: sentences are cut into tokens by " + kind
+                            + ", and this app knows only byte pairs (bpe): search with leanclip"
+                            + " on a computer, or export a model that has CLIP's tokenizer");
+        }
         vocabularyFile = fields.text("vocabulary_file", "merges.txt");
         vocabularySha256 = fields.text("vocabulary_sha256");
         vocabularySize = fields.whole("vocabulary_size");
