@@ -1,0 +1,207 @@
+"""Indexing: photos a second from files to a committed index, against two other ways.
+
+Each takes the same photos, in turns:
+
+- ``leanclip index``: a new process, an empty catalog, everything until the last commit;
+- ``plain loop``: Pillow decodes each photo whole, resizes it to 224 pixels, and a ViT-B/32
+  (open_clip's shape, random weights, ONNX Runtime) embeds batches of eight, one step after
+  the other, as a short script or rclip does it. Starting up is not counted for it;
+- ``decoding only``: libjpeg decodes each photo at the fraction that leanclip decodes at, on
+  all cores, and nothing else is done. Nothing that looks at every photo can be faster.
+
+Photos of 12 megapixels are sample photos enlarged, with a little noise, because an enlarged
+photo compresses, and so decodes, better than what a camera writes; small ones are 640 pixels
+wide.
+
+    python data/benchmarks/indexing.py
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import onnxruntime
+import typer
+from figures import HERE, PHOTOS, stamp, summary, write_figures
+from PIL import Image
+from targets.models import baseline
+
+from export.bundle import pack_bundle
+from retrieval.encode.load import open_encoder
+from retrieval.vision.decode import DRAFT_MARGIN
+
+LEANCLIP, PLAIN, LIMIT = "leanclip index", "plain loop", "decoding only"
+SIZES = {"12 megapixels": (4000, 3000), "640 pixels": (640, 480)}
+PACKAGES = ("leanclip", "onnxruntime", "pillow", "numpy")
+_PLAIN_SIDE = 224
+_PLAIN_BATCH = 8
+
+Contender = Callable[[Sequence[Path]], float]
+
+
+def main(
+    large: Annotated[int, typer.Option(min=8, help="Photos of 12 megapixels.")] = 240,
+    small: Annotated[int, typer.Option(min=8, help="Small photos.")] = 2_000,
+    runs: Annotated[int, typer.Option(min=1, help="Counted turns of each.")] = 5,
+    work: Annotated[
+        Path | None, typer.Option(help="Folder for photos and model; else a temporary one.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Result, without ending.")] = HERE / "indexing",
+) -> None:
+    """Make photos, let the contenders take turns, report medians and ratios."""
+    stamped = stamp(
+        threads=f"as each chooses, {os.cpu_count()} processors",
+        statistic=f"median of {runs} runs over all photos, in turns after one uncounted turn",
+        packages=PACKAGES,
+    )
+    raw: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="leanclip-benchmark-") as temporary:
+        folder = Path(temporary) if work is None else work.absolute()
+        session = _plain_model(folder / "vit-b-32")
+        for (size, shape), count in zip(SIZES.items(), (large, small), strict=True):
+            photos = make_photos(folder / size.replace(" ", "-"), count, shape)
+            contenders: dict[str, Contender] = {
+                LEANCLIP: lambda some: _leanclip(some[0].parent, folder / "home"),
+                PLAIN: lambda some: _plain(some, session),
+                LIMIT: _decoding,
+            }
+            raw += take_turns(size, photos, contenders, runs)
+    results = compare(raw)
+    write_figures(out, stamped=stamped, results=results, raw=raw)
+    typer.echo(table(results))
+
+
+def make_photos(folder: Path, count: int, shape: tuple[int, int]) -> list[Path]:
+    """Write ``count`` different JPEG files of one size, unless they are there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    samples = [path for path in sorted(PHOTOS.iterdir()) if path.suffix == ".jpg"]
+    chance = np.random.default_rng(0)
+    photos = []
+    for number, sample in enumerate(islice(cycle(samples), count)):
+        path = folder / f"{number:05}.jpg"
+        photos.append(path)
+        if path.exists():
+            continue
+        with Image.open(sample) as opened:
+            enlarged = opened.convert("RGB").resize(shape, Image.Resampling.BICUBIC)
+        noise = chance.integers(-3, 4, (shape[1], shape[0], 1), np.int16)
+        noisy = np.clip(np.asarray(enlarged, np.int16) + noise, 0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(path, quality=92)
+    return photos
+
+
+def take_turns(
+    size: str, photos: Sequence[Path], contenders: dict[str, Contender], runs: int
+) -> list[dict[str, Any]]:
+    """Run the contenders in turns; the first turn fills the system's cache and is not counted."""
+    raw = []
+    with typer.progressbar(range(runs + 1), label=size, file=sys.stderr) as turns:
+        for turn in turns:
+            for name, run in contenders.items():
+                seconds = run(photos)
+                if turn:
+                    rate = len(photos) / seconds
+                    row = {"size": size, "contender": name, "turn": turn, "photos": len(photos)}
+                    raw.append(row | {"seconds": seconds, "photos_per_second": rate})
+    return raw
+
+
+def compare(raw: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """For each size, every contender's rate, and leanclip's against the others."""
+    results: dict[str, Any] = {}
+    for size in SIZES:
+        rates = {
+            name: summary(
+                [
+                    row["photos_per_second"]
+                    for row in raw
+                    if (row["size"], row["contender"]) == (size, name)
+                ]
+            )
+            for name in (LEANCLIP, PLAIN, LIMIT)
+        }
+        ours = rates[LEANCLIP]["median"]
+        results[size] = {
+            "photos_per_second": rates,
+            "leanclip_to_plain_loop": ours / rates[PLAIN]["median"],
+            "leanclip_to_decoding_only": ours / rates[LIMIT]["median"],
+        }
+    return results
+
+
+def table(results: dict[str, Any]) -> str:
+    """Markdown."""
+    lines = [
+        "| photos | leanclip | plain loop | decoding only | of plain loop | of decoding only |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for size, found in results.items():
+        rates = [found["photos_per_second"][name]["median"] for name in (LEANCLIP, PLAIN, LIMIT)]
+        cells = [f"{rate:.1f}/s" for rate in rates]
+        cells.append(f"{found['leanclip_to_plain_loop']:.1f}x")
+        cells.append(f"{found['leanclip_to_decoding_only']:.0%}")
+        lines.append(f"| {size} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _leanclip(photos: Path, home: Path) -> float:
+    shutil.rmtree(home, ignore_errors=True)
+    command = [sys.executable, "-m", "retrieval.cli", "index", str(photos), "--home", str(home)]
+    started = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def _plain(photos: Sequence[Path], session: onnxruntime.InferenceSession) -> float:
+    name = session.get_inputs()[0].name
+    started = time.perf_counter()
+    for first in range(0, len(photos), _PLAIN_BATCH):
+        batch = [_plain_pixels(path) for path in photos[first : first + _PLAIN_BATCH]]
+        session.run(None, {name: np.stack(batch)})
+    return time.perf_counter() - started
+
+
+def _plain_pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as opened:
+        photo = opened.convert("RGB")
+    scale = _PLAIN_SIDE / min(photo.size)
+    photo = photo.resize(
+        (round(photo.width * scale), round(photo.height * scale)), Image.Resampling.BICUBIC
+    )
+    left, top = (photo.width - _PLAIN_SIDE) // 2, (photo.height - _PLAIN_SIDE) // 2
+    square = photo.crop((left, top, left + _PLAIN_SIDE, top + _PLAIN_SIDE))
+    return np.asarray(square).transpose(2, 0, 1)
+
+
+def _decoding(photos: Sequence[Path]) -> float:
+    side = DRAFT_MARGIN * open_encoder("default").preprocessing.size
+    started = time.perf_counter()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda path: _decode_at_a_fraction(path, side), photos))
+    return time.perf_counter() - started
+
+
+def _decode_at_a_fraction(path: Path, side: int) -> None:
+    with Image.open(path) as photo:
+        photo.draft("RGB", (side, side))
+        photo.load()
+
+
+def _plain_model(bundle: Path) -> onnxruntime.InferenceSession:
+    if not bundle.exists():
+        typer.echo("writing a random ViT-B/32", err=True)
+        pack_bundle(baseline().load(), bundle, precision="fp32")
+    return onnxruntime.InferenceSession(bundle / "onnx" / "image-fp32.onnx")
+
+
+if __name__ == "__main__":
+    typer.run(main)
