@@ -27,6 +27,7 @@ class Command(NamedTuple):
 
 COMMANDS: dict[str, Command] = {
     "search": Command("search", "search", "Find photos by a sentence or by a photo."),
+    "serve": Command("serve", "serve", "Search in the browser, on this machine.", "web"),
     "index": Command("index", "index", "Read a folder of photos into the catalog."),
     "status": Command("status", "status", "What is indexed, from which folders, by which model."),
     "cache": Command("cache", "cache", "Store a teacher's embeddings of a corpus.", "train"),

@@ -1,0 +1,1 @@
+"""What the page may ask of the server, one file for each kind of thing."""
