@@ -5,15 +5,15 @@ from pathlib import Path
 
 from export.targets.registry import find_target
 from export.targets.target import Inputs, Run
+from retrieval.encode.of_bundle import OfBundle
 from retrieval.encode.protocol import Embeddings, Pixels
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.spec.bundle import Bundle, TowerFile
 from retrieval.spec.errors import BundleError
-from retrieval.spec.preprocessing import Preprocessing
 from retrieval.spec.tower import Tower
 
 
-class FilesEncoder:
+class FilesEncoder(OfBundle):
     """One file of each tower of a bundle, or of one tower alone, run by their targets.
 
     Args:
@@ -34,26 +34,10 @@ class FilesEncoder:
         files: Mapping[Tower, TowerFile],
         tokenizer: Tokenizer,
     ) -> None:
-        self.bundle = bundle
+        super().__init__(bundle)
         self.files = files
         self._tokenizer = tokenizer
         self._runs = {tower: _opened(folder, file) for tower, file in files.items()}
-
-    @property
-    def name(self) -> str:
-        return self.bundle.name
-
-    @property
-    def fingerprint(self) -> str:
-        return self.bundle.fingerprint
-
-    @property
-    def dim(self) -> int:
-        return self.bundle.embedding_dim
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        return self.bundle.preprocessing
 
     @property
     def tokenizer(self) -> Tokenizer:

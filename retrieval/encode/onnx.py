@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from retrieval.encode.of_bundle import OfBundle
 from retrieval.encode.protocol import Embeddings, Pixels
 from retrieval.language.opening import open_tokenizer
 from retrieval.language.tokenizer import Tokenizer
@@ -27,7 +28,7 @@ DYNAMIC = "dynamic int8"
 depend on its neighbours, so they run row by row."""
 
 
-class OnnxEncoder:
+class OnnxEncoder(OfBundle):
     """Both towers of a bundle; each is read, and its hash checked, when it is first needed.
 
     Args:
@@ -40,27 +41,11 @@ class OnnxEncoder:
     """
 
     def __init__(self, folder: Path, *, threads: int | None = None) -> None:
+        super().__init__(read_bundle(folder))
         self.folder = folder
-        self.bundle = read_bundle(folder)
         self._threads = threads
         self._towers: dict[str, _Tower] = {}
         self._lock = threading.Lock()
-
-    @property
-    def name(self) -> str:
-        return self.bundle.name
-
-    @property
-    def fingerprint(self) -> str:
-        return self.bundle.fingerprint
-
-    @property
-    def dim(self) -> int:
-        return self.bundle.embedding_dim
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        return self.bundle.preprocessing
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
