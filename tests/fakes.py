@@ -1,11 +1,13 @@
 """Stand-ins for parts that are slow or large, with behaviour a test can predict."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.spec.preprocessing import Preprocessing
@@ -51,7 +53,11 @@ class ColourEncoder:
 
 
 def save_colour(path: Path, colour: str | tuple[int, int, int], size: int = 24) -> Path:
-    """Write a photo of one colour; its folder is made."""
+    """Write a photo of one colour; its folder is made. No two have the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (size, size), COLOURS.get(colour, colour)).save(path)  # type: ignore[arg-type]
+    name = os.fsencode(path).hex()
+    text = PngInfo()
+    text.add_text("name", name)
+    photo = Image.new("RGB", (size, size), COLOURS.get(colour, colour))  # type: ignore[arg-type]
+    photo.save(path, pnginfo=text, comment=name)
     return path

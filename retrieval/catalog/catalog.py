@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.catalog.database import Database, Record
+from retrieval.catalog.database import Record
 from retrieval.catalog.records import (
-    FolderCount,
     FoundPhoto,
     KnownPhoto,
     PhotoDetails,
@@ -26,6 +25,7 @@ from retrieval.catalog.records import (
     to_bytes,
     to_path,
 )
+from retrieval.catalog.roots import Roots
 from retrieval.spec.errors import CatalogError
 
 CATALOG_FILE = "catalog.sqlite3"
@@ -38,7 +38,7 @@ _SPACE_COLUMNS = "id, fingerprint, model, source, dim, whole_at"
 Rows = NDArray[np.int64]
 
 
-class Catalog(Database):
+class Catalog(Roots):
     """One open catalog; use it as a context manager and from one thread."""
 
     # -- embedding spaces ---------------------------------------------------------------
@@ -108,14 +108,15 @@ class Catalog(Database):
 
     # -- photos -------------------------------------------------------------------------
 
-    def known_photos(self, folder: Path, space: Space) -> dict[bytes, KnownPhoto]:
-        """All photos ever seen below ``folder``, by stored path."""
+    def known_photos(self, place: Path, space: Space) -> dict[bytes, KnownPhoto]:
+        """All photos ever seen below a folder, or the one of that name, by stored path."""
         found = self.read(
             "SELECT path, id, size, mtime_ns, state, gone_at IS NOT NULL, EXISTS "
             "(SELECT 1 FROM vectors WHERE photo_id = photos.id AND space_id = ?) "
-            "FROM photos WHERE path >= ? AND path < ?",
+            "FROM photos WHERE path = ? OR path >= ? AND path < ?",
             space.id,
-            *range_below(folder),
+            to_bytes(place),
+            *range_below(place),
         )
         return {
             path: KnownPhoto(id, size, mtime_ns, state, bool(gone), bool(has_vector))
@@ -235,35 +236,6 @@ class Catalog(Database):
         return {row: FoundPhoto(id, to_path(path), moment) for row, id, path, moment in found}
 
     # -- overview -----------------------------------------------------------------------
-
-    def record_root(self, folder: Path) -> None:
-        """Remember that ``folder`` was read to its end; folders below it become part of it."""
-        stored = to_bytes(folder)
-        with self.writing():
-            for path, _ in self.read("SELECT path, indexed_at FROM roots"):
-                low, high = range_below(to_path(path))
-                if low <= stored < high:
-                    return
-            self.write("DELETE FROM roots WHERE path >= ? AND path < ?", *range_below(folder))
-            self.write(
-                "INSERT INTO roots (path, indexed_at) VALUES (?, ?) "
-                "ON CONFLICT (path) DO UPDATE SET indexed_at = excluded.indexed_at",
-                stored,
-                _now(),
-            )
-
-    def folders(self) -> list[FolderCount]:
-        """Every indexed folder with its counts."""
-        counted = []
-        for stored, indexed_at in self.read("SELECT path, indexed_at FROM roots ORDER BY path"):
-            ready, skipped = self.read(
-                "SELECT count(*) FILTER (WHERE state = 'ready'), "
-                "count(*) FILTER (WHERE state != 'ready') FROM photos "
-                "WHERE gone_at IS NULL AND path >= ? AND path < ?",
-                *range_below(to_path(stored)),
-            )[0]
-            counted.append(FolderCount(to_path(stored), indexed_at, ready, skipped))
-        return counted
 
     def spaces(self) -> list[SpaceCount]:
         """Every embedding space with its counts."""

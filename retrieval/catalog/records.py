@@ -97,14 +97,27 @@ class SpaceCount:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownRoot:
+    """A folder that was named to be indexed."""
+
+    path: Path
+    indexed_at: int
+    """When it was last read to its end, seconds since 1970; 0 for never."""
+    rules: str
+    """By which it is read, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
 class FolderCount:
     """An indexed folder with its photos and its files that could not be read."""
 
     path: Path
     indexed_at: int
-    """Seconds since 1970."""
+    """When it was last read to its end, seconds since 1970; 0 for never."""
     photos: int
     skipped: int
+    rules: str = "{}"
+    """By which it is read, as JSON."""
 
 
 def to_bytes(path: Path) -> bytes:

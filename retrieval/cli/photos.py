@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +11,7 @@ import typer
 
 from retrieval.search.indexing import IndexProgress, IndexReport
 from retrieval.search.library import Library, remembered_model
+from retrieval.search.rules import ScanRules
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -45,10 +46,20 @@ def opened_library(home: Path, model: str | None) -> Iterator[Library]:
         yield library
 
 
-def index_with_progress(library: Library, folder: Path) -> IndexReport:
-    """Index ``folder``; a bar on standard error shows how it goes, if there is work."""
+def index_with_progress(
+    library: Library,
+    folder: Path,
+    *,
+    rules: ScanRules | None = None,
+    only: Sequence[Path] | None = None,
+    force: bool = False,
+) -> IndexReport:
+    """Index ``folder``; a bar on standard error shows how it goes, if there is work.
+
+    The options are those of `Library.ensure_index`.
+    """
     with _Bar() as bar:
-        return library.ensure_index(folder, progress=bar.show)
+        return library.ensure_index(folder, progress=bar.show, rules=rules, only=only, force=force)
 
 
 class _Bar:
@@ -128,6 +139,8 @@ def report_as_json(report: IndexReport) -> dict[str, Any]:
         "photos": report.photos,
         "added": report.added,
         "changed": report.changed,
+        "moved": report.moved,
+        "reused": report.reused,
         "removed": report.removed,
         "unchanged": report.unchanged,
         "skipped": skipped_as_json(report.skipped),

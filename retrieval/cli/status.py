@@ -27,14 +27,21 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         print("nothing is indexed yet; run: leanclip index FOLDER")
         return
     for folder in found["folders"]:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(folder["indexed_at"]))
         path = shown(Path(folder["path"]))
-        print(f"folder   {path}: {folder['photos']:,} photos, read to the end {when}")
+        print(f"folder   {path}: {folder['photos']:,} photos, {_read(folder['indexed_at'])}")
+        if folder["rules"]:
+            print(f"         rules {json.dumps(folder['rules'])}")
     for model in found["models"]:
         serving = ", searched unless --model says otherwise" if model["serving"] else ""
         size = f"{model['photos']:,} photos, {model['dim']} numbers each"
         print(f"model    {model['name']} ({model['source'] or 'unnamed'}): {size}{serving}")
     print_skipped(found["skipped"])
+
+
+def _read(indexed_at: int) -> str:
+    if not indexed_at:
+        return "not yet read to the end"
+    return time.strftime("read to the end %Y-%m-%d %H:%M", time.localtime(indexed_at))
 
 
 def _overview(place: Path) -> dict[str, Any]:
@@ -49,6 +56,7 @@ def _overview(place: Path) -> dict[str, Any]:
                 "photos": folder.photos,
                 "skipped": folder.skipped,
                 "indexed_at": folder.indexed_at,
+                "rules": json.loads(folder.rules),
             }
             for folder in catalog.folders()
         ]

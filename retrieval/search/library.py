@@ -1,8 +1,9 @@
 """A person's photos and one model: keep them indexed, and search them."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -15,12 +16,17 @@ from retrieval.index.protocol import RowMask, VectorIndex
 from retrieval.index.vectors import VectorFile
 from retrieval.search.hit import Hits
 from retrieval.search.indexing import IndexReport, Progress, index_folder
+from retrieval.search.indexing.roots import root_of
 from retrieval.search.query.embed import embed_query
 from retrieval.search.query.parse import parse_query
 from retrieval.search.query.parts import Query
 from retrieval.search.ranking import View, nearest_photos, photos_by_date
+from retrieval.search.rules import ScanRules
 from retrieval.search.scan import resolved_folder
 from retrieval.spec.errors import CatalogError, QueryError
+
+if TYPE_CHECKING:
+    from retrieval.search.duplicates import Duplicates
 
 
 class Library:
@@ -73,8 +79,23 @@ class Library:
     ) -> None:
         self.close()
 
-    def ensure_index(self, folder: Path, *, progress: Progress | None = None) -> IndexReport:
+    def ensure_index(
+        self,
+        folder: Path,
+        *,
+        progress: Progress | None = None,
+        rules: ScanRules | None = None,
+        only: Sequence[Path] | None = None,
+        force: bool = False,
+    ) -> IndexReport:
         """Bring the index up to date with a folder; only new and changed photos are read.
+
+        Args:
+            folder: The folder.
+            progress: Told how far the run has come.
+            rules: Which files to read, remembered for later runs; those remembered by default.
+            only: Look only at these files and folders below it, which need not exist.
+            force: Believe that the folder is empty although it held many photos.
 
         Raises:
             PhotoError: No such folder, or no photos in it.
@@ -88,11 +109,14 @@ class Library:
         )
         return index_folder(
             folder,
+            root_of(folder, self.catalog, rules),
             catalog=self.catalog,
             space=space,
-            vectors=self._vectors(space),
+            vectors_of=self._vectors,
             encoder=encoder,
             progress=progress,
+            only=only,
+            force=force,
         )
 
     def search(
@@ -158,6 +182,38 @@ class Library:
         likeness = likeness_of(photo, self.catalog, space, view.vectors, self.encoder)
         view.allowed[likeness.own_rows[likeness.own_rows < len(view.allowed)]] = False
         return nearest_photos(view, likeness.queries, top, cut)
+
+    def duplicates(
+        self,
+        folder: Path | None = None,
+        *,
+        threshold: float | None = None,
+        advance: Callable[[int, int], None] | None = None,
+    ) -> "Duplicates":
+        """Photos that are there more than once: exact copies, and near ones apart from them.
+
+        Args:
+            folder: Only photos below this folder.
+            threshold: Lowest cosine of photos that count as nearly the same, above 0 and up to
+                1; by default what was measured for the default model.
+            advance: Called with the photos compared so far and all photos.
+
+        Raises:
+            QueryError: The threshold is no such number.
+            CatalogError: Nothing is indexed with this encoder.
+            PhotoError: The folder cannot be read.
+        """
+        from retrieval.search.duplicates import NEAR, find_duplicates
+
+        wanted = NEAR if threshold is None else threshold
+        if not 0 < wanted <= 1:
+            raise QueryError(f"{wanted:g} is no threshold: a cosine above 0 and up to 1 is")
+        space = self._indexed_space(folder)
+        allowed = self._allowed(space, _below(folder))
+        vectors = self._vectors(space).read(len(allowed))
+        return find_duplicates(
+            self.catalog, space, vectors, allowed, threshold=wanted, advance=advance
+        )
 
     def count(self, folder: Path | None = None) -> int:
         """How many photos a search can return; 0 when nothing is indexed yet."""

@@ -2,11 +2,11 @@
 
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from retrieval.catalog.records import PhotoFile
+from retrieval.search.rules import ScanRules
 from retrieval.spec.errors import PhotoError
 from retrieval.vision.decode import is_photo_name
 
@@ -35,51 +35,104 @@ def resolved_folder(folder: Path) -> Path:
     return resolved
 
 
-def scan_folder(folder: Path) -> Scan:
-    """List every photo below ``folder``, in the order of their paths within each folder.
+def scan_folder(root: Path, rules: ScanRules, *, below: Path | None = None) -> Scan:
+    """List every photo that the rules of ``root`` let in.
 
-    Hidden files and folders are left out, and links to folders are not followed, so a loop
-    of links cannot trap the scan. Only names and sizes are read, no content.
+    Only names and sizes are read, no content. Photos come in the order of their paths
+    within each folder. A folder is read once, however many links lead to it, so a loop of
+    links ends; a folder that lies there itself is preferred to a link that leads to it.
+
+    Args:
+        root: The indexed folder, which patterns are relative to.
+        rules: What to leave out.
+        below: Only this part of it, a folder or a file. It need not exist.
     """
-    scan = Scan()
-    pending = [folder]
-    while pending:
-        current = pending.pop()
+    return _Walk(root, rules).scan(below or root)
+
+
+class _Walk:
+    def __init__(self, root: Path, rules: ScanRules) -> None:
+        self._root = root
+        self._rules = rules
+        self._found = Scan()
+        self._folders: list[Path] = []
+        self._links: list[Path] = []
+        self._seen: set[tuple[int, int]] = set()
+        self._device = root.stat().st_dev if rules.one_file_system else None
+
+    def scan(self, start: Path) -> Scan:
+        if start == self._root:
+            self._folders.append(start)
+        elif self._rules.reaches(self._relative(start)):
+            if start.is_dir():
+                self._enter(start, start.is_symlink())
+            else:
+                self._take(start)
+        while self._folders or self._links:
+            # Links wait until nothing else is left, so that real folders come first.
+            self._read((self._folders or self._links).pop())
+        return self._found
+
+    def _read(self, folder: Path) -> None:
         try:
-            with os.scandir(current) as listing:
+            if not self._is_new(folder):
+                return
+            with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            scan.unreadable.append((current, _reason(error)))
-            continue
-        folders = [Path(e.path) for e in entries if _is_visible(e) and _is_folder(e)]
-        pending.extend(reversed(folders))
-        scan.files.extend(_photos(entries, scan))
-    return scan
+            self._found.unreadable.append((folder, _reason(error)))
+            return
+        # The last one is read first.
+        for entry in reversed(entries):
+            if _is_folder(entry):
+                self._enter(Path(entry.path), entry.is_symlink())
+        for entry in entries:
+            if not _is_folder(entry):
+                self._take(Path(entry.path))
 
+    def _enter(self, folder: Path, is_link: bool) -> None:
+        if is_link and not self._rules.follow_links:
+            return
+        if self._rules.enters(self._relative(folder)):
+            (self._links if is_link else self._folders).append(folder)
 
-def _photos(entries: list["os.DirEntry[str]"], scan: Scan) -> Iterator[PhotoFile]:
-    for entry in entries:
-        if not _is_visible(entry) or not is_photo_name(Path(entry.name)) or _is_folder(entry):
-            continue
+    def _is_new(self, folder: Path) -> bool:
+        if not self._rules.follow_links and self._device is None:
+            return True
+        found = folder.stat()
+        here = (found.st_dev, found.st_ino)
+        if here in self._seen or self._device not in (None, found.st_dev):
+            return False
+        self._seen.add(here)
+        return True
+
+    def _take(self, path: Path) -> None:
+        if not is_photo_name(path) or not self._rules.reads(self._relative(path)):
+            return
         try:
-            found = entry.stat()
+            found = path.stat()
+        except FileNotFoundError as error:
+            # A broken link is worth a word; a file that has vanished is simply not there.
+            if path.is_symlink():
+                self._found.unreadable.append((path, _reason(error)))
+            return
         except OSError as error:
-            scan.unreadable.append((Path(entry.path), _reason(error)))
-            continue
+            self._found.unreadable.append((path, _reason(error)))
+            return
         # Opening a pipe or a device that is called photo.jpg would wait for ever.
-        if stat.S_ISREG(found.st_mode):
-            yield PhotoFile(Path(entry.path), found.st_size, found.st_mtime_ns)
-        else:
-            scan.unreadable.append((Path(entry.path), "not a regular file"))
+        if not stat.S_ISREG(found.st_mode):
+            self._found.unreadable.append((path, "not a regular file"))
+        elif found.st_size >= self._rules.minimum_bytes:
+            self._found.files.append(PhotoFile(path, found.st_size, found.st_mtime_ns))
 
-
-def _is_visible(entry: "os.DirEntry[str]") -> bool:
-    return not entry.name.startswith(".")
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether an entry is a folder or a link to one."""
     try:
-        return entry.is_dir(follow_symlinks=False)
+        return entry.is_dir()
     except OSError:
         return False
 

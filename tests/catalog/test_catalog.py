@@ -128,6 +128,17 @@ def test_folders_inside_an_indexed_one_belong_to_it(catalog: Catalog) -> None:
     assert [folder.path for folder in catalog.folders()] == [Path("/p"), Path("/q")]
 
 
+def test_a_folder_keeps_its_rules_and_when_it_was_read(catalog: Catalog) -> None:
+    catalog.record_root(Path("/p"), '{"hidden":true}')
+    [root] = catalog.roots()
+    assert (root.indexed_at, root.rules) == (0, '{"hidden":true}')
+    catalog.mark_root_read(Path("/p"))
+    catalog.record_root(Path("/p"), "{}")
+    [folder] = catalog.folders()
+    assert folder.indexed_at > 0
+    assert folder.rules == "{}"
+
+
 def test_a_newer_catalog_is_refused(catalog: Catalog) -> None:
     catalog.close()
     with sqlite3.connect(catalog.path) as connection:
