@@ -115,7 +115,8 @@ class FileResult(Spec):
     sustained: SustainedRun | None = None
     """None unless asked for, and unless the golden check passed."""
     peak_memory_bytes: Annotated[int, Field(ge=1)] | None = None
-    """Of the process that ran this file alone; None where the system does not tell."""
+    """Of the process, or of the browser's worker, that ran this file alone; None where the
+    system does not tell."""
     thermal_before: Thermal | None = None
     thermal_after: Thermal | None = None
     reason: Name | None = None

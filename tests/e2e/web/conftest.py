@@ -18,7 +18,12 @@ from tests.fixtures.tiny_bundle import write_tiny_bundle
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 # A search of this page must never wait for the network, so nothing but 127.0.0.1 resolves.
-OPTIONS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+OPTIONS = [
+    "--no-sandbox",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    # A page that asks for its memory is answered at once, not at the next garbage collection.
+    "--enable-blink-features=ForceEagerMeasureMemory",
+]
 
 
 # Not for longer than a module: playwright keeps an event loop running, which others may need.

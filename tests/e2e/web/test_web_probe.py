@@ -40,13 +40,30 @@ def test_both_towers_are_measured(tab: Tab, site: str, assembled: Path, tmp_path
         assert (file.delegate, file.threads) == ("wasm", 1)
         assert file.golden is not None and file.golden.passed
         assert file.timing is not None and (file.timing.runs, file.timing.warm_ups) == (60, 10)
+        # The tower, the runtime and what they compute with.
+        assert entry.bytes < (file.peak_memory_bytes or 0) < 1e9
     assert set(by_tower) == {"image", "text"}
-    assert tab.page.locator("tbody tr").count() == 8
+    assert tab.page.locator("tbody tr").count() == 9
     with tab.page.expect_download() as started:
         tab.page.click("#download")
     started.value.save_as(tmp_path / "probe.json")
     assert ProbeResult.model_validate_json((tmp_path / "probe.json").read_bytes()) == result
     assert tab.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("change", "query"),
+    [
+        ("performance.measureUserAgentSpecificMemory = undefined", "threads=1"),
+        ("performance.measureUserAgentSpecificMemory = () => Promise.reject()", "threads=1"),
+        ("", "threads=2"),
+    ],
+)
+def test_memory_that_is_not_told_is_null(tab: Tab, site: str, change: str, query: str):
+    tab.page.add_init_script(change)
+    for file in probe(tab, f"{site}probe.html?bundle=tiny-0/&{query}").files:
+        assert file.timing is not None
+        assert file.peak_memory_bytes is None
 
 
 def test_a_sustained_run_has_slices(tab: Tab, site: str):

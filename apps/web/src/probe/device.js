@@ -1,5 +1,24 @@
 /** What a browser tells of the machine that it runs on. */
 
+/**
+ * Bytes that the workers of this page hold; null where the browser does not tell.
+ *
+ * WebAssembly memory never shrinks, so after the calls this is close to the most that they held.
+ * The answer comes with the next garbage collection, which may take ten seconds.
+ */
+export async function workerMemory() {
+  if (!globalThis.crossOriginIsolated || !performance.measureUserAgentSpecificMemory) return null;
+  try {
+    const { breakdown } = await performance.measureUserAgentSpecificMemory();
+    const held = breakdown.filter(({ attribution }) =>
+      attribution.some(({ scope }) => scope === "DedicatedWorkerGlobalScope"),
+    );
+    return held.reduce((sum, { bytes }) => sum + bytes, 0) || null;
+  } catch {
+    return null;
+  }
+}
+
 /** `device` and `system` of a probe's result. */
 export async function describeDevice() {
   const told = navigator.userAgentData;

@@ -7,7 +7,7 @@
  */
 
 import { asSentence } from "../page/sentence.js";
-import { describeDevice } from "./device.js";
+import { describeDevice, workerMemory } from "./device.js";
 import { LEAST_RUNS } from "./figures.js";
 
 const SUSTAINED_SECONDS = 180;
@@ -47,7 +47,20 @@ function measureTower(tower, options, onShare) {
     };
     worker.onerror = (event) => reject(new Error(`the ${tower} tower stopped: ${event.message}`));
     worker.postMessage({ ...options, tower });
-  }).finally(() => worker.terminate());
+  })
+    .then(withMemory)
+    .finally(() => worker.terminate());
+}
+
+/**
+ * What a worker measured, with its memory while it still holds the tower.
+ *
+ * Not with several threads, since those that wait for work never answer, nor with WebGPU, whose
+ * memory is elsewhere.
+ */
+async function withMemory({ bundle, file }) {
+  const told = file.timing !== null && file.threads === 1;
+  return { bundle, file: { ...file, peak_memory_bytes: told ? await workerMemory() : null } };
 }
 
 async function probe() {
@@ -87,6 +100,9 @@ function fillTable(region, { bundle, files, device, system }) {
     `${bundle.name}, batch 1, ${backend === "webgpu" ? "WebGPU" : threads}, ${system.browser} on ${system.name}, ${device.model}`;
   region.querySelector("thead tr").append(...files.map(({ tower, precision }) => cell("th", `${tower}, ${precision}`, "col")));
   const rows = FIGURES.map(([title, name]) => [title, ...files.map(({ timing }) => timing?.[name].toFixed(2) ?? "–")]);
+  if (files.some(({ peak_memory_bytes: bytes }) => bytes)) {
+    rows.push(["Memory, MB", ...files.map(({ peak_memory_bytes: bytes }) => (bytes ? (bytes / 1e6).toFixed(1) : "–"))]);
+  }
   rows.push(["Worst golden cosine", ...files.map(({ golden }) => golden.worst_cosine?.toFixed(5) ?? "none")]);
   if (files.some(({ sustained }) => sustained)) {
     rows.push(["Slower at the end of the long run", ...files.map(({ sustained }) => `${sustained?.slow_down ?? "–"} x`)]);
