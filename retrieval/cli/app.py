@@ -27,6 +27,9 @@ class Command(NamedTuple):
 
 COMMANDS: dict[str, Command] = {
     "search": Command("search", "search", "Find photos by a sentence or by a photo."),
+    "similar": Command("similar", "similar", "Find photos that look like one."),
+    "duplicates": Command("duplicates", "duplicates", "Find photos that are there twice."),
+    "describe": Command("describe", "describe", "Say which labels fit a photo best."),
     "serve": Command("serve", "serve", "Search in the browser, on this machine.", "web"),
     "index": Command("index", "index", "Read a folder of photos into the catalog."),
     "status": Command("status", "status", "What is indexed, from which folders, by which model."),

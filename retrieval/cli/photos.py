@@ -62,6 +62,18 @@ def index_with_progress(
         return library.ensure_index(folder, progress=bar.show, rules=rules, only=only, force=force)
 
 
+def bring_up_to_date(library: Library, folder: Path) -> None:
+    """Index what is new in ``folder``, and note on standard error how much that was."""
+    report = index_with_progress(library, folder)
+    fresh = report.added + report.changed
+    if fresh:
+        skipped = f", {len(report.skipped):,} skipped (see leanclip status)"
+        note(
+            f"{fresh:,} new photos indexed in {report.seconds:.1f} s"
+            + (skipped if report.skipped else "")
+        )
+
+
 class _Bar:
     """Rate, time left and skipped files; appears when the first photo has to be read."""
 

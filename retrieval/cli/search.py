@@ -1,8 +1,5 @@
-"""``leanclip search``: find photos by a sentence or by a photo."""
+"""``leanclip search``: find photos by what they show, look like, and are."""
 
-import json
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,41 +10,62 @@ from retrieval.cli.photos import (
     HomeOption,
     JsonOption,
     ModelOption,
-    index_with_progress,
+    bring_up_to_date,
     note,
     opened_library,
     shown,
 )
-from retrieval.search.hit import Hit
+from retrieval.cli.results import (
+    CopyOption,
+    CutOption,
+    LinkOption,
+    NoIndexingOption,
+    NulOption,
+    OpenOption,
+    Output,
+    SheetOption,
+    ThumbnailsOption,
+    TopOption,
+)
+from retrieval.cli.terminal.ways import Way
 from retrieval.search.library import Library
-from retrieval.search.query.parse import ignored_end, parse_query
-from retrieval.search.query.parts import Sentence
+from retrieval.search.query.parse import ignored_end, join_terms, parse_query
+from retrieval.search.query.parts import Query, Sentence
 from retrieval.search.scan import resolved_folder
-from retrieval.search.sheet import Section, sheet_kind, write_contact_sheet
+from retrieval.search.sheet import Section
 from retrieval.spec.errors import CatalogError
 
 
 def search(
     query: Annotated[
-        str, typer.Argument(metavar="QUERY", help="What the photo shows, or the path of a photo.")
-    ],
+        str, typer.Argument(metavar="QUERY", help="What the photo shows, or a photo; see above.")
+    ] = "",
     folder: Annotated[
         Path | None,
         typer.Argument(metavar="DIR", help="Folder to search; else everything indexed."),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many photos to show.")] = 10,
-    sheet: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Also write a contact sheet, .html or .png."),
+    add: Annotated[
+        list[str] | None,
+        typer.Option("--add", "-a", metavar="TERM", help="As ` + TERM` in the query."),
     ] = None,
-    no_indexing: Annotated[
-        bool, typer.Option("--no-indexing", help="Search DIR as it was last indexed.")
-    ] = False,
+    subtract: Annotated[
+        list[str] | None,
+        typer.Option("--subtract", "-s", metavar="TERM", help="As ` - TERM` in the query."),
+    ] = None,
+    top: TopOption = 10,
+    cut: CutOption = None,
+    thumbnails: ThumbnailsOption = Way.NONE,
+    sheet: SheetOption = None,
+    open_sheet: OpenOption = False,
+    copy_to: CopyOption = None,
+    link_to: LinkOption = None,
+    no_indexing: NoIndexingOption = False,
     model: ModelOption = None,
     home: HomeOption = None,
+    print0: NulOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Find photos by a sentence or by a photo, best first.
+    """Find photos by what they show, by a photo, by date, place and folder; best first.
 
     With DIR, what is new there is indexed first, so one command does it all. A score is
     the cosine between query and photo: it orders the photos of one query, and says little
@@ -55,72 +73,57 @@ def search(
 
     \b
     leanclip search "two dogs running in snow" ~/Pictures
-    leanclip search "a birthday cake" --top 3
     leanclip search ~/Pictures/sunset.jpg --sheet similar.html
+
+    Terms are added and taken away, between spaces; a number before a colon is a weight.
+
+    \b
+    leanclip search "beach + sunset.jpg - people"
+    leanclip search "2:horse + 0.5:a red barn - fence" --top 20
+    leanclip search "a horse" --add field.jpg --subtract 0.5:people
+
+    Filters stand anywhere in the query; alone, they list the newest photos first.
+
+    \b
+    leanclip search "dogs after:2023-05 before:2024 in:holiday"
+    leanclip search "type:png camera:iphone near:59.91,10.75,25"
+    leanclip search "a lake near:lake.jpg" --copy-to ~/lakes
+
+    Dates are 2023, 2023-05 or 2023-05-17; after: begins with that day, before: ends the day
+    before it. in: takes a folder\'s name, or a path that begins with / . or ~. near: takes a
+    latitude and a longitude, a photo, or a city (with leanclip[places]), and kilometres.
+    In double quotes everything is text: leanclip search \'"red - blue" - "after:2020"\'
     """  # noqa: D301  (click ends re-flowing at a backspace character)
-    asked = parse_query(query)
-    if sheet is not None:
-        sheet_kind(sheet)
+    text = join_terms(query, add or (), subtract or ())
+    asked = parse_query(text)
+    place = library_home(home)
+    output = Output(place, as_json, print0, thumbnails, sheet, open_sheet, copy_to, link_to)
+    output.check()
     if folder is not None:
         resolved_folder(folder)
-    with opened_library(library_home(home), model) as library:
+    with opened_library(place, model) as library:
         if folder is not None and not no_indexing:
-            _bring_up_to_date(library, folder)
-        hits = library.search(asked, top=top, folder=folder)
-        if not hits and folder is not None:
-            raise CatalogError(f"no photo in {shown(folder)} is indexed; {_advice(no_indexing)}")
-        if any(
-            isinstance(term.content, Sentence)
-            and ignored_end(term.content.text, library.encoder.tokenizer)
-            for term in asked.terms
-        ):
-            note("the sentence is longer than the model reads; its end was ignored")
+            bring_up_to_date(library, folder)
+        hits = library.search(asked, top=top, folder=folder, cut=cut)
+        if not hits:
+            _explain_nothing(library, folder, no_indexing)
+        _note_ignored_end(asked, library)
         name = library.encoder.name
-    if sheet is not None:
-        write_contact_sheet(sheet, [Section(query, hits)])
-        note(f"contact sheet: {shown(sheet)}")
-    if as_json:
-        print(json.dumps({"query": query, "model": name, "results": _as_json(hits)}))
-    else:
-        _print_hits(hits)
+    output.give([Section(text, hits)], {"query": text, "model": name})
 
 
-def _bring_up_to_date(library: Library, folder: Path) -> None:
-    report = index_with_progress(library, folder)
-    fresh = report.added + report.changed
-    if fresh:
-        skipped = f", {len(report.skipped):,} skipped (see leanclip status)"
-        note(
-            f"{fresh:,} new photos indexed in {report.seconds:.1f} s"
-            + (skipped if report.skipped else "")
-        )
-
-
-def _advice(no_indexing: bool) -> str:
-    if no_indexing:
-        return "leave out --no-indexing"
-    return "none of its files can be read, leanclip status says why"
-
-
-def _as_json(hits: Sequence[Hit]) -> list[dict[str, object]]:
-    return [
-        {"path": str(hit.path), "score": round(hit.score, 6), "id": hit.photo_id} for hit in hits
-    ]
-
-
-def _print_hits(hits: Sequence[Hit]) -> None:
-    if not sys.stdout.isatty():
-        for hit in hits:
-            print(f"{hit.score:.4f}\t{shown(hit.path)}")
+def _explain_nothing(library: Library, folder: Path | None, no_indexing: bool) -> None:
+    if folder is None or library.count(folder):
+        note("no photo fulfils the filters of the query")
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    advice = "none of its files can be read, leanclip status says why"
+    raise CatalogError(
+        f"no photo in {shown(folder)} is indexed; "
+        + ("leave out --no-indexing" if no_indexing else advice)
+    )
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("score", justify="right", style="cyan")
-    table.add_column("photo", overflow="fold")
-    for hit in hits:
-        link = f"link {hit.path.as_uri()}"
-        table.add_row(f"{hit.score:.3f}", Text(shown(hit.path), style=link))
-    Console().print(table)
+
+def _note_ignored_end(asked: Query, library: Library) -> None:
+    sentences = [t.content.text for t in asked.terms if isinstance(t.content, Sentence)]
+    if any(ignored_end(sentence, library.encoder.tokenizer) for sentence in sentences):
+        note("the sentence is longer than the model reads; its end was ignored")

@@ -128,7 +128,9 @@ def test_search_as_json(shell: Shell, photos: Path) -> None:
     answer = json.loads(shell.run("search", "green", photos, "--top", 3, "--json"))
     assert answer["query"] == "green"
     assert answer["model"] == "colour-0"
-    assert [set(hit) for hit in answer["results"]] == [{"path", "score", "id"}] * 3
+    assert [set(hit) for hit in answer["results"]] == [
+        {"path", "score", "id", "moment_ms", "taken_at"}
+    ] * 3
     assert answer["results"][0]["path"] == str((photos / "green 0.jpg").resolve())
     scores = [hit["score"] for hit in answer["results"]]
     assert scores == sorted(scores, reverse=True)

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from retrieval.language.tokenizer import Tokenizer
@@ -11,6 +11,9 @@ from retrieval.search.query.words import quoted
 from retrieval.spec.errors import LeanclipError, QueryError
 
 VALID_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+# A busy machine is no failure.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture
@@ -158,6 +161,7 @@ def test_terms_from_options_join_the_query(beach: Path) -> None:
     assert read(join_terms("", [], ["dog"])) == [(-1, "dog")]
 
 
+@PATIENT
 @given(VALID_TEXT)
 def test_quoted_words_are_taken_as_they_are(text: str) -> None:
     query = quoted(text)
@@ -177,6 +181,7 @@ PIECES = st.one_of(
 )
 
 
+@PATIENT
 @given(st.lists(PIECES, max_size=12).map("".join), st.booleans())
 def test_whatever_is_typed_there_is_a_query_or_one_line(text: str, files: bool) -> None:
     try:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
@@ -15,6 +15,9 @@ from retrieval.search.query.places import box_around
 from retrieval.spec.errors import LeanclipError, MissingExtraError, PhotoError, QueryError
 
 EARTH_RADIUS_KM = 6371.0
+
+# A busy machine is no failure.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def filter_of(text: str) -> PhotoFilter:
@@ -161,6 +164,7 @@ LATITUDES = st.floats(-90, 90)
 LONGITUDES = st.floats(-180, 180, exclude_max=True)
 
 
+@PATIENT
 @given(LATITUDES, LONGITUDES, st.floats(0.1, 20_015), LATITUDES, LONGITUDES)
 def test_a_box_holds_every_point_within_its_distance(
     latitude: float, longitude: float, distance: float, other: float, across: float
@@ -169,6 +173,7 @@ def test_a_box_holds_every_point_within_its_distance(
     assert holds(box_around(latitude, longitude, distance), other, across)
 
 
+@PATIENT
 @given(st.floats(-80, 80), LONGITUDES, st.floats(0.1, 500))
 def test_a_box_is_no_wider_than_it_must_be(
     latitude: float, longitude: float, distance: float
@@ -181,6 +186,7 @@ def test_a_box_is_no_wider_than_it_must_be(
     assert outside <= width * (1 + 1e-9) <= outside * 1.25
 
 
+@PATIENT
 @given(st.sampled_from(["near", "after", "type"]), st.text(alphabet="0123456789.,-+ ;\n\x1b"))
 def test_any_value_is_a_filter_or_one_line(key: str, value: str) -> None:
     try:

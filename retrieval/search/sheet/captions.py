@@ -1,10 +1,10 @@
 """What stands below a photo of a contact sheet."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from retrieval.search.hit import Hit
 from retrieval.search.sheet.thumbnail import file_name
+from retrieval.search.times import clock, day
 
 
 def title_of(hit: Hit) -> str:
@@ -18,18 +18,6 @@ def value_of(hit: Hit) -> str:
     if hit.score is not None:
         return f"{hit.score:.3f}"
     return "" if hit.taken_at is None else day(hit.taken_at)
-
-
-def day(taken_at: int) -> str:
-    """Wall-clock seconds since 1970 as ``2023-05-17``."""
-    return datetime.fromtimestamp(taken_at, UTC).strftime("%Y-%m-%d")
-
-
-def clock(moment_ms: int) -> str:
-    """Milliseconds from the start of a video as ``1:02:03`` or ``2:03``."""
-    minutes, seconds = divmod(moment_ms // 1000, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def shares_of_best(hits: Sequence[Hit]) -> list[float | None]:

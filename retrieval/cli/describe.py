@@ -1,0 +1,67 @@
+"""``leanclip describe``: words for photos, out of a list of labels."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from retrieval.catalog.location import library_home
+from retrieval.cli.photos import (
+    DEFAULT_MODEL,
+    HomeOption,
+    JsonOption,
+    ModelOption,
+    shown,
+)
+from retrieval.search.describe import TEMPLATE, Description, describe_photos, labels_in
+from retrieval.search.library import remembered_model
+from retrieval.spec.errors import QueryError
+
+
+def describe(
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Indexed or not.")],
+    label: Annotated[
+        list[str] | None, typer.Option("--label", "-l", help="A label; may be repeated.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Text file with a label a line.")
+    ] = None,
+    template: Annotated[
+        str, typer.Option(help="Sentence that a label is put into, at {}.")
+    ] = TEMPLATE,
+    top: Annotated[int, typer.Option(min=1, help="How many labels for each photo.")] = 5,
+    model: ModelOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which labels fit a photo best; without labels, out of 300 everyday things.
+
+    A score is the cosine of the photo and the sentence. The best label comes first even when
+    none fits: the list should hold what the photos may show.
+
+    \b
+    leanclip describe holiday.jpg
+    leanclip describe *.jpg --label cat --label dog --label "an empty garden" --top 1
+    leanclip describe scan.png --labels kinds.txt --template "a scanned {}" --json
+    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    if label and labels:
+        raise QueryError("--label and --labels exclude each other; choose one")
+    chosen = labels_in(labels) if labels else label
+    source = model or remembered_model(library_home(home)) or DEFAULT_MODEL
+    from retrieval.encode.load import open_encoder  # takes a while; wrong labels need not wait
+
+    encoder = open_encoder(source)
+    found = describe_photos(photos, encoder, labels=chosen, template=template, top=top)
+    if as_json:
+        print(json.dumps({"model": encoder.name, "results": [_as_json(one) for one in found]}))
+        return
+    for one in found:
+        print(shown(one.path))
+        for ranked in one.labels:
+            print(f"  {ranked.score:.3f}  {ranked.text}")
+
+
+def _as_json(one: Description) -> dict[str, object]:
+    labels = [{"label": ranked.text, "score": round(ranked.score, 6)} for ranked in one.labels]
+    return {"path": str(one.path), "labels": labels}

@@ -1,0 +1,75 @@
+"""``leanclip similar``: photos that look like one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from retrieval.catalog.location import library_home
+from retrieval.cli.photos import (
+    HomeOption,
+    JsonOption,
+    ModelOption,
+    bring_up_to_date,
+    note,
+    opened_library,
+    shown,
+)
+from retrieval.cli.results import (
+    CopyOption,
+    CutOption,
+    LinkOption,
+    NoIndexingOption,
+    NulOption,
+    OpenOption,
+    Output,
+    SheetOption,
+    ThumbnailsOption,
+    TopOption,
+)
+from retrieval.cli.terminal.ways import Way
+from retrieval.search.scan import resolved_folder
+from retrieval.search.sheet import Section
+
+
+def similar(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="Indexed or not.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="DIR", help="Folder to search; else everything indexed."),
+    ] = None,
+    top: TopOption = 10,
+    cut: CutOption = None,
+    thumbnails: ThumbnailsOption = Way.NONE,
+    sheet: SheetOption = None,
+    open_sheet: OpenOption = False,
+    copy_to: CopyOption = None,
+    link_to: LinkOption = None,
+    no_indexing: NoIndexingOption = False,
+    model: ModelOption = None,
+    home: HomeOption = None,
+    print0: NulOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Find photos that look like one, without the photo itself and its copies.
+
+    The output is that of leanclip search.
+
+    \b
+    leanclip similar ~/Pictures/sunset.jpg
+    leanclip similar film.mp4 --thumbnails auto
+    leanclip similar poster.png ~/Pictures --cut 0.8 --print0 | xargs -0 ls -l
+    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    place = library_home(home)
+    output = Output(place, as_json, print0, thumbnails, sheet, open_sheet, copy_to, link_to)
+    output.check()
+    if folder is not None:
+        resolved_folder(folder)
+    with opened_library(place, model) as library:
+        if folder is not None and not no_indexing:
+            bring_up_to_date(library, folder)
+        hits = library.similar(photo, top=top, folder=folder, cut=cut)
+        name = library.encoder.name
+    if not hits:
+        note("no other photo is indexed there")
+    output.give([Section(f"like {shown(photo)}", hits)], {"photo": str(photo), "model": name})

@@ -1,0 +1,1 @@
+"""Small pictures in a terminal, by whichever way the terminal knows."""
