@@ -76,6 +76,16 @@ class Database:
                     self._connection.execute("ROLLBACK")
                 raise
 
+    def shrink(self) -> None:
+        """Give free pages back to the disk; waits for no reader.
+
+        Raises:
+            CatalogError: The disk has no room for the copy that this needs for a while.
+        """
+        with _explained(self.path):
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def read(self, statement: str, *values: object) -> list[Record]:
         """All rows that a statement returns for its values."""
         with _explained(self.path):

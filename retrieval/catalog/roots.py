@@ -22,6 +22,8 @@ class Roots(Database):
         stored = to_bytes(folder)
         with self.writing():
             for root in self.roots():
+                if root.path == folder and root.rules == rules:
+                    return
                 low, high = range_below(root.path)
                 if low <= stored < high:
                     return

@@ -53,15 +53,18 @@ def read_details(path: Path) -> FileDetails:
     with open_file(path) as stream:
         try:
             photo = read_header(stream)
-            if photo is None:
-                return FileDetails()
-            exif = _exif_of(photo)
-            width, height = photo.size
+            return FileDetails() if photo is None else _details(photo)
         except Exception:
             # As many kinds of errors as Pillow's plugins know; all mean the same here.
             return FileDetails()
+
+
+def _details(photo: Image.Image) -> FileDetails:
+    exif = _exif_of(photo)
+    width, height = photo.size
     if exif.get(ExifTags.Base.Orientation) in _SIDEWAYS:
         width, height = height, width
+    # A TIFF's parts are read from its file only now.
     camera_data = _part(exif, ExifTags.IFD.Exif)
     latitude, longitude = _place(_part(exif, ExifTags.IFD.GPSInfo))
     return FileDetails(

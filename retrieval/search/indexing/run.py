@@ -87,9 +87,10 @@ class Run:
 
     def execute(self) -> None:
         """Read everything that is planned."""
-        with self._catalog.writing():
-            self._catalog.restore(self._plan.restore)
-            self._catalog.mark_gone(self._plan.gone)
+        if self._plan.restore or self._plan.gone:
+            with self._catalog.writing():
+                self._catalog.restore(self._plan.restore)
+                self._catalog.mark_gone(self._plan.gone)
         if not self._plan.read:
             return
         self._report()

@@ -1,0 +1,1 @@
+"""Keeping a library small and sound: compaction, checks, repairs."""
