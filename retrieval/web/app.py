@@ -20,7 +20,7 @@ from retrieval.web.settings import Settings
 _STATUS: tuple[tuple[type[LeanclipError], int], ...] = (
     (GoneError, 404),
     (UploadError, 415),
-    (PhotoError, 415),
+    (PhotoError, 404),
     (QueryError, 400),
     (BusyError, 409),
     (CatalogError, 503),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.catalog.filters import rows_matching
+from retrieval.catalog.filters import PhotoFilter, newest_photos
+from retrieval.search.hit import Hit
 from retrieval.search.library import Library
 from retrieval.web.asking import Asked
 from retrieval.web.photos import CataloguedPhoto, photos_by_id
@@ -65,6 +66,7 @@ class Searcher:
         self.library = library
         self._kept: OrderedDict[Asked, _Ranking] = OrderedDict()
         self._dates: tuple[int, NDArray[np.int64]] | None = None
+        self._count: tuple[int, int] | None = None
 
     def close(self) -> None:
         """Release the library."""
@@ -97,7 +99,10 @@ class Searcher:
 
     def count(self) -> int:
         """How many photos can be found."""
-        return self.library.count()
+        version = self._version()
+        if self._count is None or self._count[0] != version:
+            self._count = (version, self.library.count())
+        return self._count[1]
 
     def _ranking(self, asked: Asked, offset: int, end: int) -> _Ranking:
         version = self._version()
@@ -116,35 +121,33 @@ class Searcher:
         return kept
 
     def _search(self, asked: Asked, end: int, version: int) -> _Ranking:
-        if not self.library.count():
+        if not self.count():
             return _Ranking((), version, is_whole=True)
         # Deeper pages of one answer are seldom the last; twice as many cost hardly more.
         wanted = end if asked not in self._kept else min(2 * end, DEEPEST)
-        # The photo itself comes back, too, and is left out.
-        top = wanted + (asked.like is not None)
-        hits = self.library.search(asked.query, top=top)
-        places = [
-            _Place(hit.photo_id, hit.score, hit.moment_ms)
-            for hit in hits
-            if hit.photo_id != asked.like
-        ]
-        return _Ranking(places[:wanted], version, is_whole=len(hits) < top)
+        hits = self._hits(asked, wanted)
+        places = [_Place(hit.photo_id, hit.score, hit.moment_ms) for hit in hits]
+        return _Ranking(places, version, is_whole=len(hits) < wanted)
+
+    def _hits(self, asked: Asked, top: int) -> Sequence[Hit]:
+        if asked.like is None:
+            return self.library.search(asked.query, top=top)
+        folders = asked.query.filter.folders
+        if len(folders) <= 1 and asked.query.filter == PhotoFilter(folders=folders):
+            # By its vector, which is there already; only a folder can be asked for beside it.
+            return self.library.similar(asked.like, top=top, folder=next(iter(folders), None))
+        hits = self.library.search(asked.query, top=top + 1)
+        return [hit for hit in hits if hit.photo_id != asked.like][:top]
 
     def _browse(self, asked: Asked, version: int) -> _Ranking:
-        ids = self._by_date(version)
-        if asked.query.filter:
-            catalog = self.library.catalog
-            space = catalog.space(self.library.encoder.fingerprint)
-            rows = () if space is None else rows_matching(asked.query.filter, catalog, space)
-            matching = (
-                []
-                if space is None
-                else [
-                    photo.id
-                    for photo in catalog.photos_at([int(row) for row in rows], space).values()
-                ]
-            )
-            ids = ids[np.isin(ids, np.array(matching, np.int64))]
+        catalog = self.library.catalog
+        space = catalog.space(self.library.encoder.fingerprint)
+        if space is None:
+            return _Ranking((), version, is_whole=True)
+        if not asked.query.filter:
+            return _Ranking(_Places(self._by_date(version)), version, is_whole=True)
+        found = newest_photos([asked.query.filter], catalog, space, top=self.count())
+        ids = np.fromiter((photo.id for photo in found), np.int64, len(found))
         return _Ranking(_Places(ids), version, is_whole=True)
 
     def _by_date(self, version: int) -> NDArray[np.int64]:

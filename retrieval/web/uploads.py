@@ -34,7 +34,8 @@ class Uploads:
         """
         self._side = side
         self._most_pixels = most_pixels
-        self._folder = tempfile.TemporaryDirectory(prefix="leanclip-uploads-")
+        self._temporary = tempfile.TemporaryDirectory(prefix="leanclip-uploads-")
+        self.folder = Path(self._temporary.name)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="upload")
         self._kept: OrderedDict[str, Path] = OrderedDict()
 
@@ -64,10 +65,10 @@ class Uploads:
     def close(self) -> None:
         """Remove all of them."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._folder.cleanup()
+        self._temporary.cleanup()
 
     def _shrink(self, name: str, content: bytes) -> Path:
-        given = Path(self._folder.name) / f"{name}.upload"
+        given = self.folder / f"{name}.upload"
         kept = given.with_suffix(".png")
         try:
             given.write_bytes(content)

@@ -34,7 +34,7 @@ async def details(library: ChosenLibrary, photo: ChosenPhoto) -> PhotoDetails:
 @router.get(
     "/photos/{photo}/thumbnails/{size}",
     response_class=Response,
-    responses={**refusals(404, 415, 422, 503), 200: {"content": {CONTENT_TYPE: {}}}},
+    responses={**refusals(404, 422, 503), 200: {"content": {CONTENT_TYPE: {}}}},
 )
 async def thumbnail(
     request: Request,
