@@ -13,7 +13,6 @@ from retrieval.spec.errors import PhotoError
 from retrieval.vision.decode import open_photo
 from retrieval.web.errors import GoneError, UploadError
 
-_KEPT = 64
 # Times the pixels that the model takes; resized to them, nobody sees the first resizing.
 _MARGIN = 4
 
@@ -25,15 +24,17 @@ class Uploads:
     small copy is kept, until the server stops or newer ones take its place.
     """
 
-    def __init__(self, *, side: int, most_pixels: int) -> None:
+    def __init__(self, *, side: int, most_pixels: int, kept: int = 64) -> None:
         """Check uploads.
 
         Args:
             side: Pixels that the model takes on each side.
             most_pixels: Width times height that is still decoded.
+            kept: How many are kept; the oldest makes room.
         """
         self._side = side
         self._most_pixels = most_pixels
+        self._most = kept
         self._temporary = tempfile.TemporaryDirectory(prefix="leanclip-uploads-")
         self.folder = Path(self._temporary.name)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="upload")
@@ -48,7 +49,7 @@ class Uploads:
         loop = asyncio.get_running_loop()
         name = secrets.token_urlsafe(16)
         self._kept[name] = await loop.run_in_executor(self._pool, self._shrink, name, content)
-        while len(self._kept) > _KEPT:
+        while len(self._kept) > self._most:
             self._kept.popitem(last=False)[1].unlink(missing_ok=True)
         return name
 

@@ -2,35 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from fakes import COLOURS, save_colour
 from fixtures.colour_bundle import make_colour_bundle
 from PIL import Image
 from starlette.testclient import TestClient
+from web_shelf import ADDRESS, API, VICTIMS, Shelf
 
 from retrieval.encode.load import open_encoder
 from retrieval.search.library import Library
 from retrieval.web.app import make_app
-from retrieval.web.settings import LibrarySettings, Settings
-
-ADDRESS = "http://127.0.0.1:8765"
-VICTIMS = tuple(f"victim {number}.jpg" for number in range(8))
-"""Photos that a test may damage, each for one test only."""
-
-
-class Shelf:
-    """A library on disk."""
-
-    def __init__(self, folder: Path) -> None:
-        self.home = folder / "home"
-        self.photos = folder / "photos"
-        self.bundle = folder / "bundle"
-
-    def settings(self, **changes: object) -> Settings:
-        library = LibrarySettings("photos", self.home, str(self.bundle))
-        return Settings(**{"libraries": (library,), **changes})  # type: ignore[arg-type]
+from retrieval.web.settings import Settings
 
 
 @pytest.fixture(scope="session")
@@ -75,9 +58,6 @@ def serve() -> Iterator[Callable[[Settings], TestClient]]:
         yield lambda settings: running.enter_context(
             TestClient(make_app(settings), base_url=f"http://127.0.0.1:{settings.port}")
         )
-
-
-API = "/api/libraries/photos"
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,11 @@ import pytest
 from fakes import save_colour
 from PIL import Image
 from starlette.testclient import TestClient
+from web_shelf import API
 
 from retrieval.web.cache import FileCache
 from retrieval.web.names import ZipNames, attachment
 
-API = "/api/libraries/photos"
 ODD = 'a "quoted"\\r\\nSet-Cookie: x=1; é.jpg'
 
 

@@ -3,11 +3,11 @@
 import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
+from web_shelf import API
 
 from retrieval.web.errors import ServeError
 from retrieval.web.settings import LibrarySettings, Settings
 
-API = "/api/libraries/photos"
 TOKEN = "a token of enough letters"
 
 

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import API, Shelf
 from fakes import save_colour
 from starlette.testclient import TestClient
+from web_shelf import API, Shelf
 
 from retrieval.search.indexing import IndexReport
 from retrieval.search.library import Library
