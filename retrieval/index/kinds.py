@@ -31,6 +31,10 @@ class ApproximateKind(Protocol):
         0 when the index holds the vectors themselves, so that its scores are exact.
         """
 
+    @property
+    def least_rows(self) -> int:
+        """Fewer vectors than this cannot train it."""
+
     def empty(self, rows: int, dim: int) -> faiss.Index:
         """An untrained index, made for about ``rows`` vectors of length ``dim``."""
 
@@ -55,6 +59,7 @@ class Hnsw:
     kind: Kind = "hnsw"
     efforts: tuple[int, ...] = (32, 64, 128, 256, 512)
     rescored: int = 0
+    least_rows: int = 1
 
     def empty(self, rows: int, dim: int) -> faiss.Index:
         """See `ApproximateKind.empty`."""
@@ -88,6 +93,7 @@ class IvfPq:
     kind: Kind = "ivfpq"
     efforts: tuple[int, ...] = (4, 8, 16, 32, 64, 128)
     rescored: int = 20
+    least_rows: int = 256
 
     def empty(self, rows: int, dim: int) -> faiss.Index:
         """See `ApproximateKind.empty`."""

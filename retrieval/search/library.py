@@ -13,6 +13,7 @@ from retrieval.catalog.records import Space
 from retrieval.encode.protocol import Encoder
 from retrieval.index.exact import ExactIndex
 from retrieval.index.protocol import RowMask, VectorIndex
+from retrieval.index.store import IndexStore
 from retrieval.index.vectors import VectorFile
 from retrieval.search.hit import Hits
 from retrieval.search.indexing import IndexReport, Progress, index_folder
@@ -26,7 +27,11 @@ from retrieval.search.scan import resolved_folder
 from retrieval.spec.errors import CatalogError, QueryError
 
 if TYPE_CHECKING:
+    from retrieval.index.kinds import Kind
+    from retrieval.index.store import Progress as BuildProgress
+    from retrieval.index.tuning import Budget
     from retrieval.search.duplicates import Duplicates
+    from retrieval.search.tuning import Tuning
 
 
 class Library:
@@ -49,6 +54,7 @@ class Library:
         self._home = home
         self._source = source
         self._index: VectorIndex | None = None
+        self._indexed: tuple[int, int] | None = None
 
     @classmethod
     def open(cls, home: Path, encoder: Encoder, *, source: str | None = None) -> Self:
@@ -215,6 +221,52 @@ class Library:
             self.catalog, space, vectors, allowed, threshold=wanted, advance=advance
         )
 
+    def tune(
+        self,
+        budget: "Budget",
+        *,
+        kinds: "Sequence[Kind] | None" = None,
+        sentences: Sequence[str] | None = None,
+        progress: "Callable[[Kind], BuildProgress] | None" = None,
+    ) -> "Tuning":
+        """Find the index that keeps within a budget, and search with it from now on.
+
+        Args:
+            budget: What a search may cost, and how much of the exact answer it must find.
+            kinds: Approximate indexes to try where exact search costs more; all by default.
+            sentences: What to measure with; by default everyday things.
+            progress: Gives, for a kind, what is told of its building.
+
+        Raises:
+            CatalogError: Nothing is indexed with this encoder.
+            QueryError: There is no sentence to measure with.
+            OSError: The index cannot be written; the one in use stays.
+        """
+        from retrieval.search.tuning import tune
+
+        space = self._indexed_space(None)
+        file = self._vectors(space)
+        vectors = file.read(self.catalog.row_count(space))
+        self._index = None
+        return tune(
+            vectors,
+            IndexStore(file.path),
+            self.encoder,
+            budget,
+            kinds=kinds,
+            sentences=sentences,
+            progress=progress,
+        )
+
+    def search_exactly(self) -> None:
+        """Undo `tune`.
+
+        Raises:
+            CatalogError: Nothing is indexed with this encoder.
+        """
+        IndexStore(self._vectors(self._indexed_space(None)).path).drop()
+        self._index = None
+
     def count(self, folder: Path | None = None) -> int:
         """How many photos a search can return; 0 when nothing is indexed yet."""
         space = self.catalog.space(self.encoder.fingerprint)
@@ -240,8 +292,12 @@ class Library:
         return allowed
 
     def _index_of(self, space: Space, rows: int) -> VectorIndex:
-        if self._index is None or len(self._index) != rows:
-            self._index = ExactIndex(self._vectors(space).read(rows))
+        # `leanclip vacuum` gives a model another space, which may have as many rows.
+        if self._index is None or self._indexed != (space.id, rows):
+            file = self._vectors(space)
+            vectors = file.read(rows)
+            self._index = IndexStore(file.path).open(vectors) or ExactIndex(vectors)
+            self._indexed = (space.id, rows)
         return self._index
 
     def _vectors(self, space: Space) -> VectorFile:

@@ -272,6 +272,16 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(shell: Shell, photos
     assert report["photos"] == 310
 
 
+def test_tune_says_what_it_tried(shell: Shell, photos: Path) -> None:
+    shell.run("index", photos)
+    tuned = json.loads(shell.run("tune", "--ms", 1e6, "--json"))
+    assert tuned["chosen"]["kind"] == "exact"
+    assert [trial["recall"] for trial in tuned["trials"]] == [1.0]
+    assert "is used" in shell.run("tune", "--ms", 1e6)
+    assert shell.run("tune", "--exact") == "searching exactly from now on\n"
+    assert "choose hnsw, ivfpq" in shell.refusal("tune", "--kind", "tree")
+
+
 def test_help_teaches_with_examples(shell: Shell) -> None:
     for command in ("index", "search", "status"):
         assert f"  leanclip {command} " in shell.run(command, "--help")
