@@ -4,7 +4,7 @@
     Weights as the graph computes with them.
 ``int8``
     Weights as 8-bit integers with one scale for each output channel, or each row of a token
-    embedding.
+    embedding: the trained one where the weights were trained on an int8 grid.
 ``pal8``, ``pal6``, ``pal4``
     Weights as 8, 6 or 4-bit places in a palette of each tensor's own, found by k-means.
     Depthwise convolutions, small and sensitive, always have 8 bits.
@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from export.quantize.palettes import palette
 from retrieval.spec.errors import ExportError
@@ -49,6 +50,18 @@ def compress(model: Any, precision: str) -> Any:
     if precision == "int8":
         return _quantise(model, chosen)
     return _palettise(model, chosen, _PALETTE_BITS[precision])
+
+
+def stored_weights(model: Any) -> list[NDArray[np.float32]]:
+    """Every tensor of an ML program that may be a weight, as the numbers it computes with."""
+    main = model._mil_program.functions["main"]
+    found = []
+    for operation in main.operations:
+        if operation.op_type.startswith("constexpr"):
+            found.append(operation.materialized_val_inference())
+        elif operation.op_type == "const" and _is_float_tensor(operation.outputs[0].val):
+            found.append(operation.outputs[0].val)
+    return [value.astype(np.float32) for value in found if value.ndim > 1]
 
 
 def _quantise(model: Any, chosen: Iterable[Any]) -> Any:

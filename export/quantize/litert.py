@@ -6,7 +6,8 @@
     Weights stored as float16; XNNPACK widens them when it loads the file.
 ``int8``
     Dynamic range: weights in int8 with a scale for each output channel, token embeddings with
-    one for each row, activations rounded on the fly. Depthwise convolutions, which hold few
+    one for each row, both the trained one where weights were trained on an int8 grid;
+    activations rounded on the fly. Depthwise convolutions, which hold few
     weights, are stored as float16: XNNPACK has none in this form, so they would be many times
     slower, and they lose most by rounding.
 ``int8-static``

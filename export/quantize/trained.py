@@ -9,18 +9,16 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from export.quantize.grids import read_grid
 from export.quantize.packing import pack
 from export.quantize.products import multiply_integers
 from export.quantize.storage import looks_up_rows, readers, substitute, widen
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.errors import ExportError
-from retrieval.spec.quantisation import LARGEST_CODE, Grid
+from retrieval.spec.quantisation import Grid
 from retrieval.spec.tower import Tower
 
 Precision = Literal["int8", "int4", "mixed"]
-
-_TOLERANCE = 0.2
-"""Of a code; values that went through float16 are off by as much as 0.13."""
 
 
 @dataclass(frozen=True)
@@ -90,30 +88,6 @@ def find_trained(
         dynamic = name in quantisation.dynamic
         found[place] = TrainedWeight(name, grid, codes, scales, weight.shape, transposed, dynamic)
     return found
-
-
-def read_grid(
-    name: str, values: NDArray[np.float32], grid: Grid
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Codes ``(rows, columns)`` and scales ``(rows, 1)`` of values that lie on a grid.
-
-    Rows are output channels even where training had one scale for the matrix: batch norm,
-    once folded, gives each channel its own.
-
-    Raises:
-        ExportError: The values do not lie on the grid.
-    """
-    rows = values.reshape(-1, grid.group) if grid.group else values.reshape(len(values), -1)
-    largest = np.abs(rows).max(axis=1, keepdims=True)
-    scales = np.where(largest == 0, 1, largest / LARGEST_CODE[grid.kind]).astype(np.float32)
-    exact = rows / scales
-    codes = np.round(exact)
-    if np.abs(exact - codes).max() > _TOLERANCE:
-        raise ExportError(
-            f"{name} does not lie on the {grid.kind} grid that config.json promises: it was "
-            "changed after it was quantised; quantise it again, or export in fp16"
-        )
-    return codes.astype(np.int8), scales
 
 
 def store_trained(model: onnx.ModelProto, found: Mapping[str, TrainedWeight]) -> bool:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from export.quantize.calibration import Calibration, load_calibration
+from export.quantize.kept import rounding_line
 from export.report import REPORT
 from export.targets.registry import FORMATS
 from retrieval.models.checkpoint import Checkpoint
@@ -62,6 +63,8 @@ def print_bundle(
 ) -> None:
     """Print what was written: a table for people, or JSON alone on standard output.
 
+    What files do not keep of quantised training is said on standard error, a line each.
+
     Args:
         folder: The bundle.
         bundle: Its manifest.
@@ -69,6 +72,9 @@ def print_bundle(
         more: What else the JSON says.
     """
     parity = json.loads((folder / REPORT).read_text("utf-8"))["parity"]
+    for file in bundle.files:
+        if said := rounding_line(file.file, parity.get(file.file, {}).get("notes", {})):
+            print(said, file=sys.stderr)
     rows = [(file, _measured(parity.get(file.file, {}))) for file in bundle.files]
     if as_json:
         files = [file.model_dump(mode="json") | near for file, near in rows]

@@ -11,8 +11,9 @@ import torch
 from onnx import numpy_helper
 
 from export.bundle import pack_bundle
+from export.quantize.grids import read_grid
 from export.quantize.onnx import quantise
-from export.quantize.trained import find_trained, read_grid
+from export.quantize.trained import find_trained
 from export.targets.graphs import image_graph, text_graph
 from export.targets.onnx import OPSET, serialise, trace
 from export.verify.parity import agreement, reference, run_batch, run_rows

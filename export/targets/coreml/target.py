@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from export.quantize.coreml import compress
+from export.quantize.coreml import compress, stored_weights
+from export.quantize.kept import note_trained
 from export.targets.coreml.converter import EXTRA, coremltools, quiet
 from export.targets.coreml.description import describe
 from export.targets.coreml.graph import (
@@ -99,6 +100,7 @@ class TracedProgram:
         full = self._converted(half)
         with quiet():
             model = compress(full, precision)
+            kept = self._trained(model, precision)
             describe(model, self.conversion, precision=precision, requires=REQUIRES)
             save_package(model, path)
         if model is not full:
@@ -106,8 +108,13 @@ class TracedProgram:
         return Written(
             precision=next(known for known in PRECISIONS if known == precision),
             interface=self._interface(),
-            notes=self._notes(half),
+            notes=self._notes(half) | kept,
         )
+
+    def _trained(self, model: Any, precision: str) -> dict[str, Any]:
+        if precision in ("fp32", "fp16"):
+            return {}
+        return note_trained(self.conversion.model, self.conversion.tower, stored_weights(model))
 
     def _interface(self) -> Interface:
         image = self.conversion.tower == "image"

@@ -5,6 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from export.targets.litert.packages import flatbuffers
 
 METADATA = "leanclip"
@@ -18,6 +21,9 @@ TOWER = "tower/"
 output."""
 
 _CLASS_AND_NAME = re.compile(r"^(?:.*\.)?[A-Za-z0-9]+_(\w+)$")
+_STORED = {"INT8": np.int8, "FLOAT16": np.float16, "FLOAT32": np.float32}
+"""Types of weights."""
+
 _COUNTER = re.compile(r"^\d+$")
 
 
@@ -71,6 +77,51 @@ def operations(model: bytes) -> list[tuple[str, str]]:
         )
         for operator in graph.operators
     ]
+
+
+def weights(model: bytes) -> list[NDArray[np.float32]]:
+    """Every stored tensor of two dimensions or more, as the numbers that it stands for.
+
+    Kernels of convolutions are turned into PyTorch's order: outputs, inputs, height, width.
+    """
+    tools = flatbuffers()
+    tree = tools.read_model_from_bytearray(bytearray(model))
+    (graph,) = tree.subgraphs
+    depthwise = {
+        index
+        for operator in graph.operators
+        if tools.opcode_to_name(tree, operator.opcodeIndex) == "DEPTHWISE_CONV_2D"
+        for index in _sources(graph, operator.inputs[1])
+    }
+    found = []
+    for index, tensor in enumerate(graph.tensors):
+        values = _numbers(tools, tree, tensor)
+        if values is not None and values.ndim == 4:
+            values = values.transpose((3, 0, 1, 2) if index in depthwise else (0, 3, 1, 2))
+        if values is not None:
+            found.append(values)
+    return found
+
+
+def _sources(graph: Any, index: int) -> list[int]:
+    """A tensor, and what it is widened from when the file is loaded."""
+    makers = [operator.inputs[0] for operator in graph.operators if index in operator.outputs]
+    return [index, *makers]
+
+
+def _numbers(tools: Any, tree: Any, tensor: Any) -> NDArray[np.float32] | None:
+    """What a stored tensor stands for; None for all others, and for those that hold no weight."""
+    kind = _STORED.get(tools.type_to_name(tensor.type))
+    data = tree.buffers[tensor.buffer].data
+    if kind is None or data is None or tensor.shape is None or len(tensor.shape) < 2:
+        return None
+    values = np.frombuffer(bytes(data), kind).reshape(tensor.shape).astype(np.float32)
+    scales = getattr(tensor.quantization, "scale", None)
+    if kind is not np.int8 or scales is None:
+        return values
+    shape = [1] * values.ndim
+    shape[tensor.quantization.quantizedDimension] = -1
+    return values * np.asarray(scales, np.float32).reshape(shape if len(scales) > 1 else -1)
 
 
 def signature_of(model: bytes) -> Signature:

@@ -10,10 +10,11 @@ from typing import Any, get_args
 
 import numpy as np
 
+from export.quantize.kept import note_trained
 from export.quantize.litert import LiteRTPrecision, quantise
 from export.targets.graphs import ImageGraph
 from export.targets.litert.converter import EMBEDDING, PIXELS, TOKENS, convert
-from export.targets.litert.flatbuffer import CHANNEL_ORDER, operations
+from export.targets.litert.flatbuffer import CHANNEL_ORDER, operations, weights
 from export.targets.litert.packages import EXTRA
 from export.targets.litert.running import arranged, open_file, runner
 from export.targets.support import refusal
@@ -119,6 +120,9 @@ class LiteRTTraced:
 
     def _notes(self, model: bytes, precision: LiteRTPrecision) -> dict[str, Any]:
         notes: dict[str, Any] = {name: version(name) for name in PACKAGES}
+        if precision in ("int8", "int8-static"):
+            tower = self.conversion.tower
+            notes |= note_trained(self.conversion.model, tower, weights(model))
         if precision == "int8-static":
             kinds = {kind for kind, type in operations(model) if type == "FLOAT32"}
             notes["in_float"] = sorted(kinds - {"DEQUANTIZE"})
