@@ -4,7 +4,6 @@ import contextlib
 import secrets
 import socket
 import webbrowser
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -83,13 +82,7 @@ def serve(
     )
     with _listening(host, port) as listener:
         settings = replace(settings, port=listener.getsockname()[1])
-        server = _Server(make_app(settings), settings)
-        address = page_address(settings)
-        print(address, flush=True)
-        note("Ctrl-C ends the server")
-        if open_page:
-            webbrowser.open(address)
-        server.run_on(listener)
+        _Server(make_app(settings), page_address(settings), open_page).run_on(listener)
 
 
 def page_address(settings: Settings) -> str:
@@ -125,7 +118,7 @@ def _listening(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """Ends at once where an answer would go on for ever, such as indexing progress."""
 
-    def __init__(self, app: FastAPI, settings: Settings) -> None:
+    def __init__(self, app: FastAPI, address: str, open_page: bool) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -140,6 +133,19 @@ class _Server(uvicorn.Server):
             )
         )
         self._served = app.state.served
+        self._address = address
+        self._open_page = open_page
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say where the page is, once it is there."""
+        await super().startup(sockets)
+        if self._served.failure is not None:
+            self.should_exit = True
+            return
+        print(self._address, flush=True)
+        note("Ctrl-C ends the server")
+        if self._open_page:
+            webbrowser.open(self._address)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Ctrl-C, or a request of the system to end."""
@@ -152,12 +158,8 @@ class _Server(uvicorn.Server):
         Raises:
             LeanclipError: A library cannot be opened.
         """
-        sockets: Sequence[socket.socket] = [listener]
         # Uvicorn ends in order and then repeats the signal, which for Ctrl-C is no failure.
         with contextlib.suppress(KeyboardInterrupt):
-            try:
-                self.run(list(sockets))
-            except SystemExit:
-                if self._served.failure is None:
-                    raise
-                raise self._served.failure from None
+            self.run([listener])
+        if self._served.failure is not None:
+            raise self._served.failure

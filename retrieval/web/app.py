@@ -41,11 +41,11 @@ def make_app(settings: Settings) -> FastAPI:
     async def life(_: FastAPI) -> AsyncIterator[None]:
         try:
             await served.start()
-            yield
         except LeanclipError as error:
-            # Who started the server tells it; the server itself would print a trace.
+            # Whoever started the server says it; uvicorn would print a trace.
             served.failure = error
-            raise
+        try:
+            yield
         finally:
             served.close()
 

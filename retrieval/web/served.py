@@ -74,7 +74,9 @@ class Served:
 
     def _collection(self, name: str, index: int) -> Collection:
         library = self.settings.libraries[index]
-        source = library.model or remembered_model(library.home) or DEFAULT
+        # Asked in any case: what is wrong with the catalog is said before the server starts.
+        remembered = remembered_model(library.home)
+        source = library.model or remembered or DEFAULT
         if source not in self._encoders:
             self._encoders[source] = open_encoder(source)
         return Collection(library, self.settings, self._encoders[source], source)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures.colour_bundle import make_colour_bundle
 from web_shelf import Shelf
 
 from retrieval.cli.serve import page_address
@@ -93,6 +94,13 @@ def test_a_damaged_catalog_is_one_clear_line(leanclip, tmp_path: Path, shelf: Sh
     assert "catalog.sqlite3" in refusal(
         leanclip, "--home", tmp_path, "--port", 0, "--model", shelf.bundle
     )
+
+
+def test_a_damaged_model_is_one_clear_line(leanclip, tmp_path: Path):
+    bundle = make_colour_bundle(tmp_path / "bundle")
+    (bundle / "text.onnx").write_bytes(b"damaged")
+    words = ("--home", tmp_path / "home", "--port", 0, "--model", bundle)
+    assert "text.onnx" in refusal(leanclip, *words)
 
 
 def test_the_token_stands_behind_the_hash_where_no_server_reads_it(tmp_path: Path):

@@ -1,34 +1,64 @@
 """The server against its own description, by inputs that schemathesis makes up."""
 
+from collections.abc import Iterator
+
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
 from starlette.testclient import TestClient
+from web_shelf import ADDRESS
 
-EXAMPLES = 12
+from retrieval.search.indexing import IndexReport
+from retrieval.search.library import Library
 
-schema = schemathesis.pytest.from_fixture("described")
-
-
-@pytest.fixture(scope="session")
-def described(client: TestClient):
-    loaded = schemathesis.openapi.from_asgi(
-        "/api/openapi.json", client.app, base_url=str(client.base_url)
-    )
-    # Its answer has no end; test_serve_indexing reads it.
-    return loaded.exclude(path_regex="/events$")
+EXAMPLES = 10
 
 
-@schema.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-def test_every_route_does_what_it_says(case):
-    case.call_and_validate(headers={"Host": "127.0.0.1:8765"})
+@pytest.fixture(scope="module")
+def described(client: TestClient) -> Iterator[schemathesis.BaseSchema]:
+    schema = schemathesis.openapi.from_dict(client.get("/api/openapi.json").json())
+    with pytest.MonkeyPatch.context() as patch:
+        # A made-up request may start indexing; other tests have damaged some of the photos.
+        patch.setattr(
+            Library, "ensure_index", lambda *_, **__: IndexReport(0, 0, 0, 0, [], seconds=0.1)
+        )
+        # The answer of the events has no end; test_serve_indexing reads it.
+        yield schema.exclude(path_regex="/events$")
+
+
+@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
+def test_every_route_does_what_it_says(
+    client: TestClient, described: schemathesis.BaseSchema, mode: schemathesis.GenerationMode
+):
+    tried = set()
+    for found in described.get_all_operations():
+        operation = found.ok()
+
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def holds(case: schemathesis.Case) -> None:
+            # Through the client whose server runs: another one would end it.
+            request = case.as_transport_kwargs(base_url=ADDRESS)
+            if isinstance(request.get("data"), bytes):
+                request["content"] = request.pop("data")
+            request.pop("cookies", None)
+            case.validate_response(client.request(**request))
+            tried.add(case.operation.label)
+
+        try:
+            holds()
+        except Unsatisfiable:
+            # A route that takes nothing cannot be asked wrongly.
+            continue
+    assert len(tried) >= 8
 
 
 def test_every_route_is_described_with_its_refusals(client: TestClient):

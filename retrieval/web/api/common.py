@@ -12,14 +12,13 @@ from retrieval.web.settings import LIBRARY_NAME
 Responses = dict[int | str, dict[str, Any]]
 
 _MEANINGS = {
-    400: "The query cannot be understood.",
+    400: "The request cannot be understood.",
     401: "The token is missing.",
     403: "The request does not come from this server's own page.",
     404: "There is no such thing, or not any longer.",
     409: "It is going on already.",
     413: "The request is larger than this server takes.",
     415: "The file is no photo that can be decoded.",
-    422: "The request does not have the form that is described here.",
     500: "A library or its model is damaged.",
     503: "The library cannot be read now; try again.",
 }
@@ -28,7 +27,10 @@ KEY = r"^[A-Za-z0-9_-]{22}$"
 
 
 def refusals(*statuses: int) -> Responses:
-    """How a route may refuse, for OpenAPI; every route for data may ask for the token."""
+    """How a route may refuse, for OpenAPI; every route for data may ask for the token.
+
+    FastAPI describes by itself how it refuses what has another form.
+    """
     return {
         status: {"model": Refusal, "description": _MEANINGS[status]}
         for status in sorted({401, 403, *statuses})

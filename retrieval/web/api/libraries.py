@@ -23,13 +23,13 @@ async def libraries(now: ServedNow) -> list[Library]:
     return [await _described(one) for one in now.collections.values()]
 
 
-@router.get("/{library}/choices", responses=refusals(404, 422, 503))
+@router.get("/{library}/choices", responses=refusals(404, 503))
 async def choices(library: ChosenLibrary) -> Choices:
     """Folders, kinds of file, cameras and dates that photos can be filtered by."""
     return Choices.of(await library.look_up.run(lambda lookups: lookups.facets()))
 
 
-@router.get("/{library}/skipped", responses=refusals(404, 422, 503))
+@router.get("/{library}/skipped", responses=refusals(404, 503))
 async def skipped(
     library: ChosenLibrary, limit: Annotated[int, Query(ge=1, le=1000)] = 200
 ) -> list[Skipped]:
@@ -38,13 +38,13 @@ async def skipped(
     return [Skipped(path=readable(path), why=why) for path, why in found[:limit]]
 
 
-@router.get("/{library}/indexing", responses=refusals(404, 422))
+@router.get("/{library}/indexing", responses=refusals(404))
 async def indexing(library: ChosenLibrary) -> Indexing:
     """How far indexing has come."""
     return Indexing.of(library.indexing.state)
 
 
-@router.post("/{library}/indexing", status_code=202, responses=refusals(404, 409, 422, 503))
+@router.post("/{library}/indexing", status_code=202, responses=refusals(400, 404, 409, 413, 503))
 async def start_indexing(library: ChosenLibrary, wanted: WantedFolders) -> Indexing:
     """Bring folders up to date: those that are named, or all that the library has.
 
@@ -58,7 +58,7 @@ async def start_indexing(library: ChosenLibrary, wanted: WantedFolders) -> Index
     return Indexing.of(library.indexing.state)
 
 
-@router.delete("/{library}/indexing", status_code=202, responses=refusals(404, 422))
+@router.delete("/{library}/indexing", status_code=202, responses=refusals(404))
 async def stop_indexing(library: ChosenLibrary) -> Indexing:
     """Stop after the photos at hand; what is finished is kept."""
     library.indexing.stop()
@@ -68,7 +68,7 @@ async def stop_indexing(library: ChosenLibrary) -> Indexing:
 @router.get(
     "/{library}/indexing/events",
     response_class=EventSourceResponse,
-    responses=refusals(404, 422),
+    responses=refusals(404),
 )
 async def indexing_events(library: ChosenLibrary, now: ServedNow) -> AsyncIterator[Indexing]:
     """Progress as it happens: the present state first, then each change (server-sent events)."""

@@ -24,7 +24,7 @@ _KEPT_BY_BROWSERS = "private, max-age=31536000, immutable"
 _UNKNOWN = "application/octet-stream"
 
 
-@router.get("/photos/{photo}", responses=refusals(404, 422, 503))
+@router.get("/photos/{photo}", responses=refusals(404, 503))
 async def details(library: ChosenLibrary, photo: ChosenPhoto) -> PhotoDetails:
     """Everything that is known of a photo."""
     found = await _photo(library, photo)
@@ -34,7 +34,7 @@ async def details(library: ChosenLibrary, photo: ChosenPhoto) -> PhotoDetails:
 @router.get(
     "/photos/{photo}/thumbnails/{size}",
     response_class=Response,
-    responses={**refusals(404, 422, 503), 200: {"content": {CONTENT_TYPE: {}}}},
+    responses={**refusals(404, 503), 200: {"content": {CONTENT_TYPE: {}}}},
 )
 async def thumbnail(
     request: Request,
@@ -60,7 +60,7 @@ async def thumbnail(
 @router.get(
     "/photos/{photo}/file",
     response_class=StreamingResponse,
-    responses={**refusals(404, 422, 503), 200: {"content": {_UNKNOWN: {}}}},
+    responses={**refusals(404, 503), 200: {"content": {_UNKNOWN: {}}}},
 )
 async def original(library: ChosenLibrary, photo: ChosenPhoto) -> StreamingResponse:
     """The file itself, to be saved."""
@@ -77,7 +77,7 @@ async def original(library: ChosenLibrary, photo: ChosenPhoto) -> StreamingRespo
     return StreamingResponse(_pieces(stream, found.size), media_type=kind, headers=headers)
 
 
-@router.post("/selections", status_code=201, responses=refusals(404, 422, 503))
+@router.post("/selections", status_code=201, responses=refusals(400, 404, 413, 503))
 async def select(library: ChosenLibrary, now: ServedNow, wanted: WantedPhotos) -> Selection:
     """Choose photos to download as one file."""
     ids = list(dict.fromkeys(wanted.photos))
@@ -90,7 +90,7 @@ async def select(library: ChosenLibrary, now: ServedNow, wanted: WantedPhotos) -
 @router.get(
     "/selections/{selection}.zip",
     response_class=StreamingResponse,
-    responses={**refusals(404, 422), 200: {"content": {"application/zip": {}}}},
+    responses={**refusals(404), 200: {"content": {"application/zip": {}}}},
 )
 async def download(
     library: ChosenLibrary,

@@ -43,7 +43,7 @@ class Filters:
     kilometres: Annotated[float, Query(gt=0, le=20_000, description="How near.")] = 10.0
 
 
-@router.get("/photos", responses=refusals(400, 404, 422, 503))
+@router.get("/photos", responses=refusals(400, 404, 503))
 async def search(
     library: ChosenLibrary,
     filters: Annotated[Filters, Depends()],
@@ -74,7 +74,7 @@ async def search(
 @router.post(
     "/examples",
     status_code=201,
-    responses=refusals(404, 413, 415, 422),
+    responses=refusals(404, 413, 415),
     openapi_extra={
         "requestBody": {
             "required": True,

@@ -58,6 +58,10 @@ class Visit:
         )
         return self.names()
 
+    def until(self, expression: str) -> None:
+        # As a function: a bare expression would be evaluated, which the page's policy forbids.
+        self.page.wait_for_function(f"() => {expression}")
+
     def names(self) -> list[str]:
         titles = (
             "Array.from(document.querySelectorAll('#photos [role=option]'), (one) => one.title)"

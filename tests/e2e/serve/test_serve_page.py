@@ -24,7 +24,7 @@ def test_results_follow_the_typing_and_the_grid_goes_on(visit: Visit):
     assert len(visit.names()) >= 60
     visit.page.keyboard.press("End")
     visit.page.evaluate("scrollTo(0, document.body.scrollHeight)")
-    visit.page.wait_for_function("document.querySelectorAll('#photos [role=option]').length === 90")
+    visit.until("document.querySelectorAll('#photos [role=option]').length === 90")
     found = visit.search("red")
     assert all(name.startswith("red") for name in found[:18])
     assert visit.page.inner_text("#live") == "Best matches first"
@@ -52,17 +52,17 @@ def test_more_like_a_photo_and_back(visit: Visit):
     assert visit.page.inner_text("#viewer-name") == first
     visit.page.click("text=More like this")
     visit.page.wait_for_selector("#example:not([hidden])")
-    visit.page.wait_for_function(f"document.querySelector('#photos li').title !== {first!r}")
+    visit.until(f"document.querySelector('#photos li').title !== {first!r}")
     assert visit.names()[0].startswith("yellow") and first not in visit.names()
     visit.page.go_back()
     visit.page.wait_for_selector("#example", state="hidden")
-    visit.page.wait_for_function(f"document.querySelector('#photos li').title === {first!r}")
+    visit.until(f"document.querySelector('#photos li').title === {first!r}")
 
 
 def test_a_photo_can_be_chosen_or_dropped(visit: Visit, photo: Path):
     visit.page.set_input_files("#photo-input", photo)
     visit.page.wait_for_selector("#example:not([hidden])")
-    visit.page.wait_for_function("document.querySelector('#photos li').title.startsWith('blue')")
+    visit.until("document.querySelector('#photos li').title.startsWith('blue')")
     visit.page.click("#example button")
     visit.page.wait_for_selector("#example", state="hidden")
     visit.page.evaluate(
@@ -80,21 +80,21 @@ def test_a_photo_can_be_chosen_or_dropped(visit: Visit, photo: Path):
           }
         }"""
     )
-    visit.page.wait_for_function("document.querySelector('#photos li').title.startsWith('red')")
+    visit.until("document.querySelector('#photos li').title.startsWith('red')")
     assert visit.page.inner_text("#example") == "mine.png"
 
 
 def test_filters_narrow_and_their_chips_take_them_away(visit: Visit):
     visit.page.click("#filters-button")
     visit.page.select_option("#filter-folder", label="\u2003home (30)")
-    visit.page.wait_for_function("document.querySelectorAll('#photos [role=option]').length === 30")
+    visit.until("document.querySelectorAll('#photos [role=option]').length === 30")
     assert visit.page.inner_text("#status") == "30 photos match"
     assert visit.page.inner_text("#chips") == "In home"
     visit.page.fill("#filter-until", "2001-01-01")
     visit.page.wait_for_selector("#empty:not([hidden])")
     assert "No photo fits" in visit.page.inner_text("#empty")
     visit.page.click("text=Clear all filters")
-    visit.page.wait_for_function("document.querySelectorAll('#photos [role=option]').length >= 60")
+    visit.until("document.querySelectorAll('#photos [role=option]').length >= 60")
     assert visit.page.inner_text("#chips") == ""
 
 
@@ -115,7 +115,7 @@ def test_everything_can_be_done_by_keyboard(visit: Visit):
     page.keyboard.press("Enter")
     page.wait_for_selector("#viewer[open]")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function(f"document.querySelector('#viewer-name').textContent === {names[2]!r}")
+    visit.until(f"document.querySelector('#viewer-name').textContent === {names[2]!r}")
     page.keyboard.press("Escape")
     page.wait_for_selector("#viewer", state="hidden")
     assert visit.focused() == names[2]
