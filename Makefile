@@ -8,7 +8,7 @@ PIP_FLAGS ?=
 WEB := apps/web
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test slow lint study targets web npm tools clean
+.PHONY: help demo test slow lint study targets bundle web npm tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs
@@ -67,6 +67,22 @@ TARGETS ?=
 targets: $(VENV)/.dev tools $(WEB)/node_modules/.installed ## Measure every tower in every format against CLIP; resumable
 	node $(WEB)/assemble.mjs build/web
 	$(BIN)/python data/benchmarks/targets/run.py $(TARGETS)
+
+# What a release carries as data/default. Smaller: FORMATS=onnx DEV=PAIRS.jsonl PHOTOS=FOLDER.
+FORMATS ?= onnx,coreml,litert,executorch
+BUNDLE ?= build/default
+DEV ?= data/downloads/flickr8k/dev.jsonl
+PHOTOS ?= data/downloads/photos
+TERMS := --licence 'non-commercial research and education; see README.md' \
+	--data 'Flickr8k train' --data 'Flickr30k train captions' --data 'COCO val2017 captions' \
+	--data '2,600 unlabelled photos of ADE20K, COCO, ImageNet' \
+	--data 'leanclip scenes and sentences (CC0)' --data 'MobileNet ImageNet weights (Apache-2.0)'
+bundle: $(VENV)/.dev ## Export data/student to every format, verify it on DEV, mark what to open
+	@test -f $(DEV) || { echo "there is no $(DEV): name captioned photos with DEV=PAIRS.jsonl"; exit 1; }
+	$(BIN)/leanclip export data/student $(BUNDLE) --to $(FORMATS) --calibrate $(PHOTOS) \
+		--image-precision fp16,int8,int8-static --text-precision fp16,int8 \
+		--card data/cards/leanclip-flickr8k-compact.md $(TERMS)
+	$(BIN)/leanclip verify $(BUNDLE) --data $(DEV) --checkpoint data/student --recommend
 
 web: $(WEB)/node_modules/.installed ## Serve the web shell on this machine: search photos in a browser
 	node $(WEB)/assemble.mjs build/web
