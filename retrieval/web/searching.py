@@ -154,9 +154,9 @@ class Searcher:
         """Ids of all photos that can be found, the newest first."""
         if self._dates is None or self._dates[0] != version:
             found = self.library.catalog.read(
-                "SELECT id FROM photos WHERE state = 'ready' AND gone_at IS NULL AND EXISTS "
-                "(SELECT 1 FROM vectors JOIN spaces ON space_id = spaces.id "
-                "WHERE photo_id = photos.id AND live = 1 AND fingerprint = ?) "
+                # Not by EXISTS: SQLite would look through all vectors for each photo.
+                "SELECT id FROM photos WHERE id IN (SELECT photo_id FROM vectors "
+                "WHERE live = 1 AND space_id = (SELECT id FROM spaces WHERE fingerprint = ?)) "
                 "ORDER BY coalesce(taken_at, "
                 "unixepoch(mtime_ns / 1000000000, 'unixepoch', 'localtime')) DESC, id DESC",
                 self.library.encoder.fingerprint,
