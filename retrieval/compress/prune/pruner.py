@@ -13,6 +13,7 @@ from retrieval.compress.loop.modifier import Modifier
 from retrieval.compress.prune.budget import HOST, Budget
 from retrieval.compress.prune.masks import Masks
 from retrieval.compress.prune.meter import Meter, SteadyMeter, TorchMeter
+from retrieval.compress.prune.norms import settle_norms
 from retrieval.compress.prune.select import indices
 from retrieval.compress.prune.settings import Prune
 from retrieval.compress.prune.target import MeasuredTarget, Scale, make_target
@@ -68,7 +69,8 @@ class Pruner(Modifier):
         """Find the units, refuse what cannot be reached, gather scores, cut if that is due.
 
         Raises:
-            RecipeError: The stage does not train such a tower, or the budget is out of reach.
+            RecipeError: The stage does not train such a tower, the budget is out of reach, or
+                batch norm would keep the statistics of channels that are gone.
             SurgeryError: No tower has such units.
         """
         towers = self.settings.towers_of(task.towers)
@@ -77,6 +79,8 @@ class Pruner(Modifier):
         self._model = task.model
         self._parameters = parameter_count(self._model)
         self._groups = _find(self._model, self.settings, towers)
+        if "channel" in self.settings.granularity:
+            settle_norms(task)
         scale = Scale(budget, self._model, self._tokenizer, self._meter)
         self._target = make_target(self.settings, self._groups, scale)
         self._importance = self._start_importance(task)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from retrieval.compress.loop.settings import Training
 from retrieval.compress.prune.budget import stored_bytes
 from retrieval.compress.prune.pruner import Pruner
 from retrieval.compress.prune.settings import Prune
@@ -291,9 +292,9 @@ def test_kinds_of_units_that_one_tower_lacks_are_left_out_there() -> None:
     timm = {"kind": "timm", "backbones": [{"name": "mobilenetv3_small_050"}]}
     model = tiny_model(image=timm, text={"blocks": BLOCKS})
     settings = {**HALF, "granularity": ["head", "channel"], "budget": {"sparsity": 0.6}}
-    run = SmallLoop(
-        SmallTask(model), Pruner(Prune.model_validate(settings), tiny_tokenizer()), total=4
-    )
+    task = SmallTask(model)
+    task.settings = Training(freeze_norm=False)
+    run = SmallLoop(task, Pruner(Prune.model_validate(settings), tiny_tokenizer()), total=4)
     assert {(name.split(".")[0], name.split(".")[3]) for name in kept(run)} == {
         ("text", "head"),
         ("image", "channel"),
