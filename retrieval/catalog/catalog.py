@@ -240,9 +240,9 @@ class Catalog(Roots):
     def spaces(self) -> list[SpaceCount]:
         """Every embedding space with its counts."""
         found = self.read(
-            f"SELECT {_SPACE_COLUMNS}, (SELECT count(*) FROM vectors WHERE space_id = spaces.id "
-            "AND live = 1), (SELECT count(*) FROM vectors WHERE space_id = spaces.id) "
-            "FROM spaces ORDER BY id"
+            f"SELECT {_SPACE_COLUMNS}, (SELECT count(DISTINCT photo_id) FROM vectors "
+            "WHERE space_id = spaces.id AND live = 1), "
+            "(SELECT count(*) FROM vectors WHERE space_id = spaces.id) FROM spaces ORDER BY id"
         )
         return [SpaceCount(Space(*rest), photos, rows) for *rest, photos, rows in found]
 

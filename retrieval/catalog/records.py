@@ -118,6 +118,8 @@ class FolderCount:
     skipped: int
     rules: str = "{}"
     """By which it is read, as JSON."""
+    videos: int = 0
+    """How many of the photos are videos."""
 
 
 def to_bytes(path: Path) -> bytes:

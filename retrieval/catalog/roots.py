@@ -53,11 +53,14 @@ class Roots(Database):
         """Every indexed folder with its counts."""
         counted = []
         for root in self.roots():
-            ready, skipped = self.read(
+            ready, videos, skipped = self.read(
                 "SELECT count(*) FILTER (WHERE state = 'ready'), "
+                "count(*) FILTER (WHERE state = 'ready' AND duration_ms IS NOT NULL), "
                 "count(*) FILTER (WHERE state != 'ready') FROM photos "
                 "WHERE gone_at IS NULL AND path >= ? AND path < ?",
                 *range_below(root.path),
             )[0]
-            counted.append(FolderCount(root.path, root.indexed_at, ready, skipped, root.rules))
+            counted.append(
+                FolderCount(root.path, root.indexed_at, ready, skipped, root.rules, videos)
+            )
         return counted

@@ -159,7 +159,7 @@ def _print_pictures(hits: Sequence[Hit], way: Way) -> None:
     from retrieval.search.sheet.thumbnail import thumbnail
 
     for hit in hits:
-        picture = thumbnail(hit.path, PIXELS)
+        picture = thumbnail(hit, PIXELS)
         print("" if picture is None else drawn(picture, way), end="")
         print("  ".join(_fields(hit, digits=3)), end="\n\n", flush=True)
 

@@ -28,7 +28,9 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         return
     for folder in found["folders"]:
         path = shown(Path(folder["path"]))
-        print(f"folder   {path}: {folder['photos']:,} photos, {_read(folder['indexed_at'])}")
+        videos = f" ({folder['videos']:,} of them videos)" if folder["videos"] else ""
+        read = _read(folder["indexed_at"])
+        print(f"folder   {path}: {folder['photos']:,} photos{videos}, {read}")
         if folder["rules"]:
             print(f"         rules {json.dumps(folder['rules'])}")
     for model in found["models"]:
@@ -54,6 +56,7 @@ def _overview(place: Path) -> dict[str, Any]:
             {
                 "path": str(folder.path),
                 "photos": folder.photos,
+                "videos": folder.videos,
                 "skipped": folder.skipped,
                 "indexed_at": folder.indexed_at,
                 "rules": json.loads(folder.rules),

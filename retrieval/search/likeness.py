@@ -12,7 +12,7 @@ from retrieval.encode.protocol import Embeddings, Encoder
 from retrieval.index.protocol import Vectors
 from retrieval.spec.errors import PhotoError
 from retrieval.spec.files import sha256_file
-from retrieval.vision.preprocess import load_pixels
+from retrieval.vision.frames import load_frames
 
 Norms = NDArray[np.float32]
 
@@ -56,9 +56,9 @@ def likeness_of(
         queries = normalised(vectors[own])
         return Likeness(queries, _rows_of_content(content, own, catalog, space))
     path = Path(photo).expanduser()  # type: ignore[arg-type]
-    pixels = load_pixels(path, encoder.preprocessing)
+    frames = load_frames(path, encoder.preprocessing)
     content = bytes.fromhex(sha256_file(path))
-    queries = encoder.encode_pixels(pixels[np.newaxis])
+    queries = encoder.encode_pixels(frames.pixels)
     return Likeness(queries, _rows_of_content(content, [], catalog, space))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from retrieval.catalog.records import PhotoFile
 from retrieval.search.rules import ScanRules
 from retrieval.spec.errors import PhotoError
-from retrieval.vision.decode import is_photo_name
+from retrieval.vision.decode import is_readable_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class _Walk:
         return True
 
     def _take(self, path: Path) -> None:
-        if not is_photo_name(path) or not self._rules.reads(self._relative(path)):
+        if not is_readable_name(path) or not self._rules.reads(self._relative(path)):
             return
         try:
             found = path.stat()

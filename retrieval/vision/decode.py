@@ -2,19 +2,37 @@
 
 import stat
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from PIL import ExifTags, Image
 
 from retrieval.spec.errors import PhotoError
-from retrieval.vision.formats import HEIF_INSTALLED, HEIF_SUFFIXES, read_header
+from retrieval.vision.formats import (
+    HEIF_INSTALLED,
+    HEIF_SUFFIXES,
+    RAW_INSTALLED,
+    RAW_SUFFIXES,
+    VIDEO_INSTALLED,
+    VIDEO_SUFFIXES,
+    read_header,
+)
 from retrieval.vision.members import file_state, member_of, open_file
 from retrieval.vision.modes import Colour, to_rgb
 
-PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".tif", ".tiff", ".bmp"}
-) | (HEIF_SUFFIXES if HEIF_INSTALLED else frozenset())
+_NO_SUFFIXES: frozenset[str] = frozenset()
+
+PHOTO_SUFFIXES = (
+    frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".tif", ".tiff", ".bmp"})
+    | (HEIF_SUFFIXES if HEIF_INSTALLED else _NO_SUFFIXES)
+    | (RAW_SUFFIXES if RAW_INSTALLED else _NO_SUFFIXES)
+)
+"""Of photos that can be read with what is installed."""
+
+_READABLE = PHOTO_SUFFIXES | (VIDEO_SUFFIXES if VIDEO_INSTALLED else _NO_SUFFIXES)
+_KNOWN = PHOTO_SUFFIXES | HEIF_SUFFIXES | RAW_SUFFIXES | VIDEO_SUFFIXES
 
 # A phone's 200 megapixel photo (16320 x 12240) is still read.
 MAX_PIXELS = 200_000_000
@@ -55,6 +73,21 @@ def is_photo_name(path: Path) -> bool:
     return path.suffix.lower() in PHOTO_SUFFIXES
 
 
+def is_video_name(path: Path) -> bool:
+    """Whether the name ends like a video."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def is_readable_name(path: Path) -> bool:
+    """Whether the name ends like a photo or a video that can be read."""
+    return path.suffix.lower() in _READABLE
+
+
+def is_known_name(path: Path) -> bool:
+    """Whether the name ends like a photo or a video that could be read with all extras."""
+    return path.suffix.lower() in _KNOWN
+
+
 def open_photo(
     path: Path,
     *,
@@ -62,6 +95,7 @@ def open_photo(
     exif_orientation: Literal["apply", "ignore"] = "apply",
     fill: Colour = (0, 0, 0),
     max_pixels: int = MAX_PIXELS,
+    moment_ms: int | None = None,
 ) -> Image.Image:
     """Decode a photo upright, as RGB, the first frame if it is animated.
 
@@ -69,39 +103,77 @@ def open_photo(
 
     Args:
         path: JPEG, PNG, WebP, AVIF, GIF, TIFF or BMP; HEIC with ``leanclip[heif]``. It may
-            lie in a tar file, as ``shard.tar/photo.jpg``.
+            lie in a tar file, as ``shard.tar/photo.jpg``. Of a RAW file
+            (``leanclip[raw]``), the picture that the camera embedded is taken; of a video
+            (``leanclip[video]``), a keyframe.
         target: Pixels that the short side must keep. When given, a large JPEG is decoded
             at a fraction of its size, which is several times faster; its short side stays
             at least ``DRAFT_MARGIN * target``.
         exif_orientation: Whether to turn the photo as its metadata says.
         fill: What transparent pixels are laid over.
         max_pixels: Largest width times height that is decoded.
+        moment_ms: Where in a video the wanted keyframe lies; None for a typical one.
 
     Raises:
         PhotoError: The file is missing, unreadable, no photo, damaged, truncated, or has
             more than ``max_pixels``. Nothing else is raised for any content of a file.
     """
+    if is_video_name(path):
+        return _keyframe(path, moment_ms, max_pixels)
+    with reading(path) as stream:
+        photo = _header(path, stream, target, max_pixels)
+        if photo is None:
+            raise PhotoError(f"{path} is not a photo that can be read{_hint(path)}")
+        check_pixels(path, photo.size, max_pixels)
+        filled = photo.size if target is None else _draft(photo, DRAFT_MARGIN * target)
+        photo.load()
+        orientation = _orientation(photo) if exif_orientation == "apply" else 1
+        turn = _TURNS.get(orientation)
+        rgb = to_rgb(photo if turn is None else photo.transpose(turn), fill)
+    # The metadata describes the file, not these pixels: its orientation would turn them again.
+    rgb.info = {EXTENT: _extent(rgb.size, filled, orientation)}
+    return rgb
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for a decoder, which may raise whatever it likes.
+
+    Raises:
+        PhotoError: The file is missing, empty, no regular file, or its reader raised anything.
+    """
     try:
         _check_file(path)
         with open_file(path) as stream:
-            photo = read_header(stream)
-            if photo is None:
-                raise PhotoError(f"{path} is not a photo that can be read{_hint(path)}")
-            _check_pixels(path, photo.size, max_pixels)
-            filled = photo.size if target is None else _draft(photo, DRAFT_MARGIN * target)
-            photo.load()
-            orientation = _orientation(photo) if exif_orientation == "apply" else 1
-            turn = _TURNS.get(orientation)
-            rgb = to_rgb(photo if turn is None else photo.transpose(turn), fill)
+            yield stream
     except PhotoError:
         raise
     except Exception as error:
         # On damaged bytes Pillow's decoders raise SyntaxError, ValueError, struct.error,
         # EOFError, MemoryError and more; what they mean to a user is the same.
         raise PhotoError(f"{path} cannot be read: {_line(error)}") from error
-    # The metadata describes the file, not these pixels: its orientation would turn them again.
-    rgb.info = {EXTENT: _extent(rgb.size, filled, orientation)}
-    return rgb
+
+
+def _header(
+    path: Path, stream: BinaryIO, target: int | None, max_pixels: int
+) -> Image.Image | None:
+    # Most RAW files are TIFF files, too, of a tiny picture.
+    if path.suffix.lower() not in RAW_SUFFIXES:
+        return read_header(stream)
+    if not RAW_INSTALLED:
+        return None
+    from retrieval.vision.raw import embedded_picture
+
+    return embedded_picture(stream, target=target, max_pixels=max_pixels)
+
+
+def _keyframe(path: Path, moment_ms: int | None, max_pixels: int) -> Image.Image:
+    from retrieval.vision.video import opened_video
+
+    with opened_video(path, max_pixels=max_pixels) as video:
+        picture = video.picture_at(moment_ms)
+    picture.info = {EXTENT: (0.0, 0.0, *map(float, picture.size))}
+    return picture
 
 
 def _check_file(path: Path) -> None:
@@ -112,7 +184,12 @@ def _check_file(path: Path) -> None:
         raise PhotoError(f"{path} is empty (0 bytes)")
 
 
-def _check_pixels(path: Path, size: tuple[int, int], limit: int) -> None:
+def check_pixels(path: Path, size: tuple[int, int], limit: int) -> None:
+    """Refuse a picture of more than ``limit`` pixels.
+
+    Raises:
+        PhotoError: It has more.
+    """
     width, height = size
     if width * height > limit:
         raise PhotoError(
@@ -143,11 +220,17 @@ def _orientation(photo: Image.Image) -> int:
 
 
 def _hint(path: Path) -> str:
-    if path.suffix.lower() in HEIF_SUFFIXES and not HEIF_INSTALLED:
-        return " without an extra: pip install 'leanclip[heif]'"
+    suffix = path.suffix.lower()
+    for extra, suffixes, installed in (
+        ("heif", HEIF_SUFFIXES, HEIF_INSTALLED),
+        ("raw", RAW_SUFFIXES, RAW_INSTALLED),
+    ):
+        if suffix in suffixes and not installed:
+            return f" without an extra: pip install 'leanclip[{extra}]'"
     return ", or its first bytes are damaged"
 
 
 def _line(error: Exception) -> str:
-    reason = error.strerror if isinstance(error, OSError) else None
+    # FFmpeg's errors have it, too, and are no OSErrors.
+    reason = getattr(error, "strerror", None)
     return " ".join(str(reason or error).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""What a photo file says of itself: its size, when, where and with what it was taken."""
+"""What a file says of itself: its size, when, where and with what it was taken."""
 
 import calendar
 import math
@@ -6,11 +6,13 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import ExifTags, Image
 
-from retrieval.vision.formats import read_header
+from retrieval.spec.errors import PhotoError
+from retrieval.vision.decode import is_video_name
+from retrieval.vision.formats import RAW_INSTALLED, RAW_SUFFIXES, read_header
 from retrieval.vision.members import open_file
 
 _SIDEWAYS = (5, 6, 7, 8)
@@ -23,7 +25,7 @@ _FIRST_YEAR = 1905
 
 @dataclass(frozen=True, slots=True)
 class FileDetails:
-    """What a photo's header and metadata say; None where they say nothing that makes sense."""
+    """What a file's header and metadata say; None where they say nothing that makes sense."""
 
     width: int | None = None
     """Pixels, upright."""
@@ -36,10 +38,12 @@ class FileDetails:
     """Degrees, north positive."""
     longitude: float | None = None
     """Degrees, east positive."""
+    duration_ms: int | None = None
+    """Of a video."""
 
 
 def read_details(path: Path) -> FileDetails:
-    """Read header and EXIF of a photo; no pixels are decoded.
+    """Read header and EXIF of a photo, or what a video says instead.
 
     Broken metadata is common in photos that are otherwise whole, so nothing that a file
     contains raises anything: what cannot be read is None.
@@ -50,18 +54,43 @@ def read_details(path: Path) -> FileDetails:
     Raises:
         OSError: The system refuses to read the file.
     """
+    if is_video_name(path):
+        return _video_details(path)
     with open_file(path) as stream:
         try:
-            photo = read_header(stream)
-            return FileDetails() if photo is None else _details(photo)
+            found = _header(path, stream)
+            return FileDetails() if found is None else _details(*found)
         except Exception:
             # As many kinds of errors as Pillow's plugins know; all mean the same here.
             return FileDetails()
 
 
-def _details(photo: Image.Image) -> FileDetails:
-    exif = _exif_of(photo)
-    width, height = photo.size
+def _video_details(path: Path) -> FileDetails:
+    path.stat()
+    try:
+        from retrieval.vision.video_details import read_video_details
+
+        return read_video_details(path)
+    except PhotoError as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from error
+        return FileDetails()
+
+
+def _header(path: Path, stream: BinaryIO) -> tuple[tuple[int, int], Image.Exif] | None:
+    """Width and height as stored, and metadata; None if this is no photo."""
+    if path.suffix.lower() in RAW_SUFFIXES:
+        if not RAW_INSTALLED:
+            return None
+        from retrieval.vision.raw import read_raw_header
+
+        return read_raw_header(stream)
+    photo = read_header(stream)
+    return None if photo is None else (photo.size, _exif_of(photo))
+
+
+def _details(size: tuple[int, int], exif: Image.Exif) -> FileDetails:
+    width, height = size
     if exif.get(ExifTags.Base.Orientation) in _SIDEWAYS:
         width, height = height, width
     # A TIFF's parts are read from its file only now.
@@ -71,7 +100,9 @@ def _details(photo: Image.Image) -> FileDetails:
         width=width,
         height=height,
         taken_at=_taken_at(camera_data, exif),
-        camera=_camera(exif),
+        camera=camera_name(
+            _text(exif.get(ExifTags.Base.Make)), _text(exif.get(ExifTags.Base.Model))
+        ),
         latitude=latitude,
         longitude=longitude,
     )
@@ -110,8 +141,8 @@ def _taken_at(camera_data: dict[int, Any], exif: Image.Exif) -> int | None:
     return None
 
 
-def _camera(exif: Image.Exif) -> str | None:
-    maker, model = (_text(exif.get(tag)) for tag in (ExifTags.Base.Make, ExifTags.Base.Model))
+def camera_name(maker: str, model: str) -> str | None:
+    """Maker and model as one text; None if both are empty."""
     # Many makers repeat themselves: Canon, Canon EOS R5.
     repeated = bool(maker) and model.lower().startswith(maker.lower())
     name = model if repeated else f"{maker} {model}".strip()

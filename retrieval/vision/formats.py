@@ -1,4 +1,4 @@
-"""The photo formats that are read, and how a file's is recognised."""
+"""The formats that are read, and how a file's is recognised."""
 
 import struct
 from importlib import import_module
@@ -9,6 +9,13 @@ from PIL import Image
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif"})
 HEIF_INSTALLED = find_spec("pillow_heif") is not None
+RAW_SUFFIXES = frozenset(
+    {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".mrw", ".nef", ".nrw"}
+    | {".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srw", ".x3f"}
+)
+RAW_INSTALLED = find_spec("rawpy") is not None
+VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
+VIDEO_INSTALLED = find_spec("av") is not None
 _PLUGINS = {
     "JPEG": "PIL.JpegImagePlugin",
     "PNG": "PIL.PngImagePlugin",

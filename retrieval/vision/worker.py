@@ -1,4 +1,4 @@
-"""Decodes photos on request, in a process of its own.
+"""Decodes photos and videos on request, in a process of its own.
 
 A decoder that hangs or crashes on damaged bytes takes only this process with it; its owner
 starts another and goes on. Requests come on standard input, one JSON object a line; what is
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from retrieval.spec.errors import PhotoError
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.vision.details import read_details
-from retrieval.vision.preprocess import load_pixels
+from retrieval.vision.frames import load_frames
 
 READY = b"ready\n"
 
@@ -30,8 +30,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     The first line is the `Preprocessing`; the answer is `READY`. Then for each request
 
     - ``path``, and ``read_seconds`` to read it in: ``{"sha256": ...}``;
-    - if it says ``"decode_seconds": ...``: ``{"details": {...}}`` and on the next bytes the
-      pixels, uint8 ``(3, size, size)``;
+    - if it says ``"decode_seconds": ...``: ``{"details": {...}, "moments": [...]}`` and on the
+      next bytes the pixels, uint8 ``(moments, 3, size, size)``;
     - instead of either: ``{"why": ..., "again": ...}``, where ``again`` says that the system
       refused and may let it be read later.
 
@@ -50,9 +50,9 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
                     faulthandler.dump_traceback_later(
                         request["decode_seconds"], exit=True, file=nowhere
                     )
-                    pixels = load_pixels(path, spec)
-                    details = dataclasses.asdict(read_details(path))
-                    _answer(answers, _line({"details": details}) + pixels.tobytes())
+                    pixels, moments = load_frames(path, spec)
+                    found = {"details": _details(path, moments[-1]), "moments": moments}
+                    _answer(answers, _line(found) + pixels.tobytes())
             except (PhotoError, OSError) as error:
                 _answer(answers, _line(_refusal(path, error)))
             finally:
@@ -70,6 +70,14 @@ def main() -> None:
         serve(sys.stdin.buffer, answers)
     except BrokenPipeError:
         os._exit(1)
+
+
+def _details(path: Path, last_moment: int | None) -> dict[str, Any]:
+    details = dataclasses.asdict(read_details(path))
+    if details["duration_ms"] is None:
+        # A video that does not say how long it is lasts up to its last picture, at least.
+        details["duration_ms"] = last_moment
+    return details
 
 
 def _sha256(path: Path) -> str:

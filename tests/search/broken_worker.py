@@ -7,7 +7,7 @@ from pathlib import Path
 
 import retrieval.vision.worker as worker
 
-load_pixels = worker.load_pixels
+load_frames = worker.load_frames
 
 
 def accident(path: Path, *arguments: object) -> object:
@@ -17,11 +17,11 @@ def accident(path: Path, *arguments: object) -> object:
         os.abort()
     if "denied" in path.name:
         raise PermissionError(13, "Permission denied", str(path))
-    return load_pixels(path, *arguments)
+    return load_frames(path, *arguments)
 
 
 if __name__ == "__main__":
     if "start" in sys.argv:
         sys.exit(3)
-    worker.load_pixels = accident
+    worker.load_frames = accident
     worker.main()

@@ -135,7 +135,7 @@ def test_damaged_headers(decoder: Decoder, data: st.DataObject, kind: str) -> No
         path.write_bytes(content[:keep])
         found = decoder.read(file_of(path))
     if found.why is None:
-        assert found.pixels is not None and found.pixels.shape == (3, 16, 16)
+        assert found.pixels is not None and found.pixels.shape == (1, 3, 16, 16)
     else:
         assert (found.state, found.pixels) == ("damaged", None)
         assert "\n" not in found.why

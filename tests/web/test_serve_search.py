@@ -128,7 +128,7 @@ def test_a_path_that_is_typed_is_words(client: TestClient, shelf: Shelf, path: s
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a photo was read for a sentence")
 
-    monkeypatch.setattr("retrieval.search.query.embed.load_pixels", refuse)
+    monkeypatch.setattr("retrieval.search.query.embed.load_frames", refuse)
     answer = client.get(f"{API}/photos", params={"q": path.format(home=shelf.photos / "home")})
     assert answer.status_code in (200, 400)
     assert "no such" not in answer.text and "there is" not in answer.text

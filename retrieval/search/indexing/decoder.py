@@ -28,11 +28,13 @@ SLOWEST_BYTES_PER_SECOND = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A photo ready for the encoder, or the reason why it is not."""
+    """A photo or video ready for the encoder, or the reason why it is not."""
 
     file: PhotoFile
     pixels: Pixels | None = None
-    """``(3, size, size)``."""
+    """``(moments, 3, size, size)``."""
+    moments: tuple[int | None, ...] = (None,)
+    """Where in a video each picture lies, in milliseconds; one None for a photo."""
     details: PhotoDetails = field(default_factory=PhotoDetails)
     state: PhotoState = "ready"
     why: str | None = None
@@ -99,10 +101,11 @@ class Decoder:
         if "why" in answer:
             return _refused(file, answer)
         size = self._preprocessing.size
-        content = _bytes(process, 3 * size * size)
-        pixels = np.frombuffer(content, np.uint8).reshape(3, size, size)
+        moments = tuple(answer["moments"])
+        content = _bytes(process, len(moments) * 3 * size * size)
+        pixels = np.frombuffer(content, np.uint8).reshape(len(moments), 3, size, size)
         details = PhotoDetails(content_sha256=sha256, **answer["details"])
-        return Decoded(file, pixels, details)
+        return Decoded(file, pixels, moments, details)
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:

@@ -7,18 +7,28 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import LifoQueue
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from retrieval.catalog.records import PhotoFile
 from retrieval.search.indexing.decoder import Decoded, Decoder
 from retrieval.spec.preprocessing import Preprocessing
+from retrieval.vision.decode import is_video_name
 
 # More than this only hold more decoded photos in memory.
 MAX_DECODERS = 8
 # Decoding about so many takes as long as starting a process.
 PHOTOS_PER_DECODER = 16
+# How many photos a video counts as, which has up to 32 pictures and mostly fewer: of the 96
+# photos that wait by default, 8 videos take the place, one for each decoder.
+VIDEO_PLACES = 12
 # How long the others wait for a photo that takes its time before they pass it.
 PATIENCE_SECONDS = 1.0
+
+
+class _Pending(NamedTuple):
+    future: Future[Decoded]
+    places: int
+    """How many photos it counts as."""
 
 
 class Feed:
@@ -73,40 +83,41 @@ class Feed:
 
         Args:
             files: What to read.
-            ahead: How many decoded photos may wait.
+            ahead: How many decoded photos may wait; a video counts as `VIDEO_PLACES`.
             decode: Whether pixels are wanted, or only hashes.
 
         Raises:
             LeanclipError: No decoding process can be started.
         """
-        waiting: deque[Future[Decoded]] = deque()
-        late: list[Future[Decoded]] = []
+        waiting: deque[_Pending] = deque()
+        late: list[_Pending] = []
         try:
             for file in files:
-                waiting.append(self._threads.submit(self._read, file, decode))
-                while len(waiting) + len(late) >= ahead:
+                places = VIDEO_PLACES if decode and is_video_name(file.path) else 1
+                waiting.append(_Pending(self._threads.submit(self._read, file, decode), places))
+                while sum(one.places for one in (*waiting, *late)) >= ahead:
                     yield from self._next(waiting, late)
             while waiting or late:
                 yield from self._next(waiting, late)
         finally:
-            for future in (*waiting, *late):
-                future.cancel()
+            for one in (*waiting, *late):
+                one.future.cancel()
 
     def _next(
-        self, waiting: deque[Future[Decoded]], late: list[Future[Decoded]]
+        self, waiting: deque[_Pending], late: list[_Pending]
     ) -> Generator[Decoded, None, None]:
-        for future in [one for one in late if one.done()]:
-            late.remove(future)
-            yield future.result()
+        for one in [one for one in late if one.future.done()]:
+            late.remove(one)
+            yield one.future.result()
         if not waiting:
             if late:
-                yield late.pop(0).result()
+                yield late.pop(0).future.result()
             return
         try:
-            found = waiting[0].result(timeout=PATIENCE_SECONDS)
+            found = waiting[0].future.result(timeout=PATIENCE_SECONDS)
         except TimeoutError:
             # While every decoder is busy with a slow photo there is nobody to pass it.
-            if waiting[0].running() and len(late) + 1 < self._count:
+            if waiting[0].future.running() and len(late) + 1 < self._count:
                 late.append(waiting.popleft())
             return
         waiting.popleft()

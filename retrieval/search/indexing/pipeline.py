@@ -3,7 +3,6 @@
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
@@ -20,9 +19,9 @@ class EncodedBatch:
     """A batch that has been through the encoder."""
 
     photos: list[Decoded]
-    """With an embedding each, in order."""
-    embeddings: Embeddings
-    """``(len(photos), dim)``; not yet checked for being finite."""
+    """With embeddings each, in order."""
+    embeddings: list[Embeddings]
+    """``(moments, dim)`` for each; not yet checked for being finite."""
     refused: list[Decoded]
     """Photos that could not be decoded."""
 
@@ -42,7 +41,7 @@ def encoded_batches(
     """
 
     def advance() -> EncodedBatch | None:
-        photos = list(islice(decoded, BATCH))
+        photos = _taken(decoded)
         return _encoded(photos, encoder) if photos else None
 
     with ThreadPoolExecutor(1, "encode") as thread:
@@ -56,11 +55,24 @@ def encoded_batches(
             raise
 
 
+def _taken(decoded: Iterator[Decoded]) -> list[Decoded]:
+    """The next photos, until together they have `BATCH` pictures."""
+    photos: list[Decoded] = []
+    pictures = 0
+    while pictures < BATCH and (photo := next(decoded, None)) is not None:
+        photos.append(photo)
+        pictures += len(photo.moments)
+    return photos
+
+
 def _encoded(photos: list[Decoded], encoder: Encoder) -> EncodedBatch:
     ready = [photo for photo in photos if photo.pixels is not None]
-    embeddings = np.empty((0, encoder.dim), np.float32)
-    if ready:
-        embeddings = encoder.encode_pixels(
-            np.stack([p.pixels for p in ready if p.pixels is not None])
-        )
-    return EncodedBatch(ready, embeddings, [photo for photo in photos if photo.pixels is None])
+    refused = [photo for photo in photos if photo.pixels is None]
+    if not ready:
+        return EncodedBatch([], [], refused)
+    pixels = np.concatenate([photo.pixels for photo in ready if photo.pixels is not None])
+    # The last video may exceed the batch by nearly as much again.
+    parts = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
+    embeddings = np.concatenate([encoder.encode_pixels(part) for part in parts])
+    ends = np.cumsum([len(photo.moments) for photo in ready])
+    return EncodedBatch(ready, np.split(embeddings, ends[:-1]), refused)

@@ -168,21 +168,25 @@ class Run:
                 self._commit(batch)
 
     def _commit(self, batch: EncodedBatch) -> None:
-        usable = [bool(np.isfinite(embedding).all()) for embedding in batch.embeddings]
-        finished = [item for item, good in zip(batch.photos, usable, strict=True) if good]
         why = f"{self._encoder.name} returned no finite embedding for it"
-        refused = batch.refused + [
-            Decoded(item.file, state="unreadable", why=why)
-            for item, good in zip(batch.photos, usable, strict=True)
-            if not good
-        ]
+        refused = list(batch.refused)
+        finished, rows = [], []
+        for item, embeddings in zip(batch.photos, batch.embeddings, strict=True):
+            if np.isfinite(embeddings).all():
+                finished.append(item)
+                rows.append(embeddings)
+            else:
+                refused.append(Decoded(item.file, state="unreadable", why=why))
         with self._catalog.writing():
             space = self.space()
-            first = self._catalog.row_count(space)
-            if finished:
-                self._vectors_of(space).append(batch.embeddings[usable], at=first)
-            for row, item in enumerate(finished, start=first):
-                self._catalog.record_photo(item.file, space, row, details=item.details)
+            row = self._catalog.row_count(space)
+            if rows:
+                self._vectors_of(space).append(np.concatenate(rows), at=row)
+            for item in finished:
+                self._catalog.record_photo(
+                    item.file, space, row, details=item.details, moments=item.moments
+                )
+                row += len(item.moments)
             self._record_refused(refused)
         for item in finished:
             self._count_embedded(item.file)

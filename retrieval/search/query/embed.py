@@ -5,7 +5,7 @@ import numpy as np
 from retrieval.encode.protocol import Embeddings, Encoder
 from retrieval.search.query.parts import Example, Query
 from retrieval.spec.errors import QueryError
-from retrieval.vision.preprocess import load_pixels
+from retrieval.vision.frames import load_frames
 
 
 def embed_query(query: Query, encoder: Encoder) -> Embeddings:
@@ -18,8 +18,7 @@ def embed_query(query: Query, encoder: Encoder) -> Embeddings:
     total = np.zeros((1, encoder.dim), np.float32)
     for term in query.terms:
         if isinstance(term.content, Example):
-            pixels = load_pixels(term.content.path, encoder.preprocessing)
-            embedding = encoder.encode_pixels(pixels[np.newaxis])
+            embedding = _look_of(term.content, encoder)
         else:
             embedding = encoder.encode_sentences([term.content.text])
         total += np.float32(term.weight) * embedding
@@ -28,3 +27,14 @@ def embed_query(query: Query, encoder: Encoder) -> Embeddings:
     if length < 1e-4:
         raise QueryError("the terms of this query cancel each other out; change a weight")
     return total / np.float32(length)
+
+
+def _look_of(example: Example, encoder: Encoder) -> Embeddings:
+    """What a photo looks like, or a video on the whole; ``(1, dim)``."""
+    frames = load_frames(example.path, encoder.preprocessing)
+    embeddings = encoder.encode_pixels(frames.pixels)
+    if len(embeddings) == 1:
+        return embeddings
+    mean = embeddings.mean(axis=0, keepdims=True)
+    look: Embeddings = mean / np.linalg.norm(mean)
+    return look

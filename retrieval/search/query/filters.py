@@ -11,6 +11,7 @@ from retrieval.search.query.places import box_near
 from retrieval.search.query.words import excerpt
 from retrieval.search.scan import resolved_folder
 from retrieval.spec.errors import QueryError
+from retrieval.vision.formats import RAW_SUFFIXES, VIDEO_SUFFIXES
 
 TYPES: dict[str, tuple[str, ...]] = {
     "jpeg": (".jpg", ".jpeg"),
@@ -21,8 +22,12 @@ TYPES: dict[str, tuple[str, ...]] = {
     "tiff": (".tif", ".tiff"),
     "bmp": (".bmp",),
     "heic": (".heic", ".heif"),
+    "raw": tuple(sorted(RAW_SUFFIXES)),
+    "video": tuple(sorted(VIDEO_SUFFIXES)),
 }
 """Kinds of files by the name that a query gives them."""
+
+_SINGLE = {suffix.removeprefix("."): (suffix,) for suffix in RAW_SUFFIXES | VIDEO_SUFFIXES}
 
 _ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
@@ -110,7 +115,7 @@ def _in_folder(wanted: PhotoFilter, value: str, files: bool) -> PhotoFilter:
 
 def _suffixes(value: str) -> tuple[str, ...]:
     name = value.strip().lower().removeprefix(".")
-    found = TYPES.get(_ALIASES.get(name, name))
+    found = TYPES.get(_ALIASES.get(name, name)) or _SINGLE.get(name)
     if found is None:
         raise QueryError(f"type:{excerpt(value)} is not known; write one of {', '.join(TYPES)}")
     return found

@@ -8,7 +8,7 @@ from retrieval.language.tokenizer import Tokenizer
 from retrieval.search.query.parts import Example, Query, Sentence, Term
 from retrieval.search.query.words import Word, excerpt, quoted, split_words
 from retrieval.spec.errors import QueryError
-from retrieval.vision.decode import is_photo_name
+from retrieval.vision.decode import is_known_name
 
 FILTER_KEYS = ("after", "before", "in", "type", "camera", "near")
 MAX_WEIGHT = 1000.0
@@ -132,7 +132,7 @@ def _check_name(text: str, files: bool) -> None:
             f"{excerpt(text)} is an address, and leanclip fetches nothing; save the photo and "
             "give its path"
         )
-    if is_photo_name(Path(text)):
+    if is_known_name(Path(text)):
         if not files:
             raise QueryError(
                 f"{excerpt(text)}: photos cannot be named here; put it in double quotes"
@@ -146,7 +146,7 @@ def _check_name(text: str, files: bool) -> None:
 def _photo(text: str) -> Path | None:
     """The existing photo that ``text`` names, if it names one."""
     path = Path(text)
-    if not is_photo_name(path):
+    if not is_known_name(path):
         return None
     try:
         path = path.expanduser()

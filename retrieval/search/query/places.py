@@ -7,7 +7,7 @@ from pathlib import Path
 from retrieval.catalog.filters import GeoBox
 from retrieval.search.query.words import excerpt
 from retrieval.spec.errors import PhotoError, QueryError
-from retrieval.vision.decode import is_photo_name
+from retrieval.vision.decode import is_known_name
 from retrieval.vision.details import read_details
 
 NEAR_KM = 10.0
@@ -45,7 +45,7 @@ def box_near(value: str, *, files: bool) -> GeoBox:
     name, radius = value.strip(), NEAR_KM
     if found := _RADIUS.fullmatch(value):
         name, radius = found[1].strip(), _radius(value, found[2])
-    if is_photo_name(Path(name)):
+    if is_known_name(Path(name)):
         if not files:
             raise QueryError(f"{typed}: photos cannot be named here; write coordinates")
         return box_around(*_place_of(Path(name)), radius)

@@ -92,7 +92,7 @@ Made with leanclip.</footer>
 def _section(section: "Section") -> str:
     if not section.hits:
         return f"<section>\n<h2>{_text(section.title)}</h2>\n<p>Nothing was found.</p>\n</section>"
-    pictures = [thumbnail(hit.path, _HEIGHT) for hit in section.hits]
+    pictures = [thumbnail(hit, _HEIGHT) for hit in section.hits]
     aspects = [BLANK_ASPECT if p is None else p.width / p.height for p in pictures]
     shares = shares_of_best(section.hits)
     items = list(map(_item, section.hits, pictures, aspects, shares))
@@ -112,10 +112,16 @@ def _item(hit: Hit, picture: Image.Image | None, aspect: float, share: float | N
     bar = "" if share is None else f'<meter value="{share:.3f}" aria-hidden="true"></meter>'
     return (
         f'<li style="--aspect:{aspect:.3f}"><figure>'
-        f'<a href="{_text(hit.path.absolute().as_uri())}" title="{name}">{content}</a>'
+        f'<a href="{_text(_address(hit))}" title="{name}">{content}</a>'
         f"<figcaption><span>{name}</span><b>{value_of(hit)}</b></figcaption>{bar}"
         "</figure></li>"
     )
+
+
+def _address(hit: Hit) -> str:
+    # Browsers begin to play a video at this second (https://www.w3.org/TR/media-frags/).
+    moment = "" if hit.moment_ms is None else f"#t={hit.moment_ms / 1000:g}"
+    return hit.path.absolute().as_uri() + moment
 
 
 def embedded(picture: Image.Image) -> str:

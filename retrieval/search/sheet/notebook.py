@@ -28,7 +28,7 @@ def render_hits(hits: Sequence[Hit]) -> str:
 
 def _figure(hit: Hit) -> str:
     name = _text(title_of(hit))
-    picture = thumbnail(hit.path, _HEIGHT)
+    picture = thumbnail(hit, _HEIGHT)
     content = "can no longer be read"
     if picture is not None:
         content = f'<img alt="{name}" height="{_HEIGHT}" src="{embedded(picture)}">'

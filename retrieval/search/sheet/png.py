@@ -92,7 +92,7 @@ def _draw_cell(page: Image.Image, cell: _Cell, left: int, top: int) -> None:
 def _rows(section: "Section") -> list[list[_Cell]]:
     """The section's photos in rows that fill the page's width to the pixel."""
     cells = [
-        _Cell(hit, thumbnail(hit.path, _HIGHEST) or _blank(), share)
+        _Cell(hit, thumbnail(hit, _HIGHEST) or _blank(), share)
         for hit, share in zip(section.hits, shares_of_best(section.hits), strict=True)
     ]
     rows = []

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from retrieval.search.hit import Hit
 from retrieval.spec.errors import PhotoError
 from retrieval.vision.decode import open_photo
 
@@ -13,10 +14,10 @@ WIDEST = 2.4
 TALLEST = 0.6
 
 
-def thumbnail(path: Path, height: int) -> Image.Image | None:
-    """The photo ``height`` pixels high, or None when it can no longer be read."""
+def thumbnail(hit: Hit, height: int) -> Image.Image | None:
+    """What was found, ``height`` pixels high, or None when it can no longer be read."""
     try:
-        photo = open_photo(path, target=height)
+        photo = open_photo(hit.path, target=height, moment_ms=hit.moment_ms)
     except PhotoError:
         return None
     photo = photo.crop(_middle(photo.width, photo.height))
