@@ -142,7 +142,8 @@ _HEADS = {"granularity": ["head", "neuron"]}
 _CHANNELS = {"granularity": ["channel"]}
 _WEIGHTS = {"granularity": ["weight"]}
 _SELF, _CAP = {"self_teacher": 0.5}, {"snapshots": 0.3}
-_REGULARISED = {"": {}, " with self-teacher": _SELF, " with snapshots": _CAP}
+_BY_LAYER = ", layer by layer"
+_REGULARISED = {"": {}, _BY_LAYER: {}, " with self-teacher": _SELF, " with snapshots": _CAP}
 
 
 def _pruning(
@@ -196,6 +197,8 @@ def _unstructured() -> Iterator[Row]:
         for criterion in ("magnitude", "movement", "platon", "pins"):
             seeds = 3 if sparsity == 0.95 and criterion in {"magnitude", "platon"} else 1
             yield _pruning("unstructured pruning", _WEIGHTS, criterion, sparsity, seeds=seeds)
+        by_layer = {**_WEIGHTS, "scope": "layer"}
+        yield _pruning("unstructured pruning", by_layer, "magnitude", sparsity, _BY_LAYER)
     for criterion in ("magnitude", "platon"):
         for regularised in (" with self-teacher", " with snapshots"):
             yield _pruning("unstructured pruning", _WEIGHTS, criterion, 0.95, regularised)
