@@ -100,9 +100,7 @@ def _details(size: tuple[int, int], exif: Image.Exif) -> FileDetails:
         width=width,
         height=height,
         taken_at=_taken_at(camera_data, exif),
-        camera=camera_name(
-            _text(exif.get(ExifTags.Base.Make)), _text(exif.get(ExifTags.Base.Model))
-        ),
+        camera=camera_name(exif.get(ExifTags.Base.Make), exif.get(ExifTags.Base.Model)),
         latitude=latitude,
         longitude=longitude,
     )
@@ -141,8 +139,9 @@ def _taken_at(camera_data: dict[int, Any], exif: Image.Exif) -> int | None:
     return None
 
 
-def camera_name(maker: str, model: str) -> str | None:
-    """Maker and model as one text; None if both are empty."""
+def camera_name(given_maker: object, given_model: object) -> str | None:
+    """Maker and model as one text; None if both are empty or no text."""
+    maker, model = _text(given_maker), _text(given_model)
     # Many makers repeat themselves: Canon, Canon EOS R5.
     repeated = bool(maker) and model.lower().startswith(maker.lower())
     name = model if repeated else f"{maker} {model}".strip()

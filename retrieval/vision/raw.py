@@ -117,6 +117,7 @@ def _developed(raw: rawpy.RawPy, smaller: Image.Image | None, max_pixels: int) -
             return smaller
         [reason] = error.args
         raise ValueError(reason.decode() if isinstance(reason, bytes) else reason) from error
-    picture = Image.fromarray(pixels)
+    # Some cameras see no colours.
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     picture.getexif()[ExifTags.Base.Orientation] = orientation
     return picture

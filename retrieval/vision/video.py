@@ -27,6 +27,8 @@ SPACING_MS = 2_000
 # Anything else may be a list of further files and addresses, which would be opened.
 _CONTAINERS = "mov,matroska,webm,avi"
 _BUFFER_BYTES = 1 << 18
+# Thirty years: more comes from damaged headers, and might be too much for a database.
+_LONGEST_MS = 10**12
 # Keyframes that are damaged before the next moment is tried.
 _TRIES = 3
 # What no encoder names is, by convention, BT.709 in high definition.
@@ -67,7 +69,7 @@ def opened_video(path: Path, *, max_pixels: int = MAX_PIXELS) -> Iterator["Video
     with reading(path) as stream, _opened(path, stream) as container:
         pictures = _pictures(container)
         if pictures is None:
-            raise PhotoError(f"{path} holds no pictures, only sound")
+            raise PhotoError(f"{path} holds no pictures, or in no format that can be read")
         check_pixels(path, (pictures.width, pictures.height), max_pixels)
         # Pictures may turn out larger than the file's header says.
         pictures.codec_context.options = {"max_pixels": str(max_pixels)}
@@ -96,7 +98,7 @@ class Video:
     def duration_ms(self) -> int | None:
         """As the file says; recordings that were broken off or streamed may not."""
         if self._container.duration is not None and self._container.duration > 0:
-            return self._container.duration // 1000
+            return min(self._container.duration // 1000, _LONGEST_MS)
         duration = self._pictures.duration
         return self._in_ms(duration) if duration is not None and duration > 0 else None
 
@@ -177,7 +179,7 @@ class Video:
 
     def _in_ms(self, ticks: int) -> int:
         base = self._pictures.time_base
-        return int(ticks * base * 1000) if base else 0
+        return min(int(ticks * base * 1000), _LONGEST_MS) if base else 0
 
 
 def _opened(path: Path, stream: BinaryIO) -> "InputContainer":
@@ -198,8 +200,9 @@ def _opened(path: Path, stream: BinaryIO) -> "InputContainer":
 
 def _pictures(container: "InputContainer") -> "VideoStream | None":
     for stream in container.streams.video:
-        # A song's cover is a video stream, too.
-        if not stream.disposition & av.stream.Disposition.attached_pic:
+        # A song's cover is a video stream, too; and a stream may be of an unknown format.
+        cover = stream.disposition & av.stream.Disposition.attached_pic
+        if not cover and stream.codec_context is not None:
             return stream
     return None
 

@@ -51,13 +51,12 @@ def _taken_at(said: Mapping[str, str]) -> int | None:
     for text in _texts(said, "com.apple.quicktime.creationdate", "creation_time", "date"):
         try:
             moment = datetime.fromisoformat(text)
-        except ValueError:
+            here = time.localtime(moment.timestamp())
+        except (ValueError, OverflowError, OSError):
+            # No date, or one that this system cannot count.
             continue
-        if moment.year < _FIRST_YEAR:
-            continue
-        if text.endswith("Z"):
-            return calendar.timegm(time.localtime(moment.timestamp()))
-        return calendar.timegm(moment.timetuple())
+        if moment.year >= _FIRST_YEAR:
+            return calendar.timegm(here if text.endswith("Z") else moment.timetuple())
     return None
 
 

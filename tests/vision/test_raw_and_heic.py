@@ -65,6 +65,13 @@ def test_without_an_embedded_picture_the_sensor_is_developed(
         np.testing.assert_allclose(found, expected, atol=50)
 
 
+def test_a_camera_that_sees_no_colours(tmp_path: Path) -> None:
+    content = dng(quarters(128, 80).convert("L"), None, colours=False)
+    photo = open_photo(written(tmp_path / "a.dng", content))
+    assert (photo.mode, photo.size) == ("RGB", (128, 80))
+    assert all(len(set(colour)) == 1 for colour in corners_of(photo))
+
+
 def test_an_embedded_picture_that_is_turned_already_is_left(tmp_path: Path) -> None:
     sensor = seen(quarters(40, 64), 6)
     path = written(tmp_path / "a.dng", dng(sensor, quarters(200, 320), orientation=6))

@@ -107,8 +107,15 @@ def test_high_definition_has_its_own_colours(tmp_path: Path) -> None:
 def test_sound_is_ignored(tmp_path: Path) -> None:
     path = write_video(tmp_path / "loud.mp4", SCENES, sound=True)
     assert load_frames(path, SPEC).moments == (0, 2000, 4000)
-    with pytest.raises(PhotoError, match="holds no pictures, only sound"):
+    with pytest.raises(PhotoError, match="holds no pictures, or in no format"):
         open_photo(write_sound(tmp_path / "song.mp4"))
+
+
+def test_pictures_in_an_unknown_format(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "film.mp4", SCENES[:1])
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(PhotoError, match="holds no pictures, or in no format that can be read"):
+        open_photo(path)
 
 
 def test_a_recording_that_does_not_say_how_long_it_is(tmp_path: Path) -> None:
