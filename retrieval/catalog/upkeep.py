@@ -100,15 +100,26 @@ def show_rightly(catalog: Catalog) -> None:
 
 
 def bury_rows(catalog: Catalog, space: Space, rows: Rows) -> None:
-    """Take rows away from their photos, which then have no vector; inside `writing`."""
+    """Take rows away from their photos, which then have no vector; inside `writing`.
+
+    A video loses all of its rows, so that it is read again as a whole.
+    """
     catalog.write_many(
-        "UPDATE vectors SET live = 0, photo_id = NULL WHERE space_id = ? AND row = ?",
+        "UPDATE vectors SET live = 0, photo_id = NULL WHERE space_id = ?1 AND (row = ?2 OR "
+        "photo_id = (SELECT photo_id FROM vectors WHERE space_id = ?1 AND row = ?2))",
         [(space.id, row) for row in rows.tolist()],
     )
 
 
 def cut_rows(catalog: Catalog, space: Space, held: int) -> None:
     """Drop all rows from ``held`` on, whose vectors are lost; inside `writing`."""
+    # A video of which a part is lost is read again as a whole.
+    catalog.write(
+        "UPDATE vectors SET live = 0, photo_id = NULL WHERE space_id = ?1 AND photo_id IN "
+        "(SELECT photo_id FROM vectors WHERE space_id = ?1 AND row >= ?2)",
+        space.id,
+        held,
+    )
     catalog.write("DELETE FROM vectors WHERE space_id = ? AND row >= ?", space.id, held)
 
 

@@ -68,7 +68,8 @@ def index(
     Only new and changed photos are read; deleted ones leave the results; renamed, moved and
     copied ones are recognised by their content. Folders are never written to. Stop at any
     time: what is finished is kept, the next run goes on. Files that cannot be read within a
-    minute, or at all, are skipped and named at the end.
+    minute, or at all, are skipped and named at the end. HEIC, RAW files and videos are read once
+    leanclip[heif], leanclip[raw] and leanclip[video] are installed.
 
     Rules are remembered for each folder and hold for everything below it, also when search
     and watch look for new photos; giving any rule replaces them all. Patterns are those of

@@ -87,6 +87,7 @@ def search(
     \b
     leanclip search "dogs after:2023-05 before:2024 in:holiday"
     leanclip search "type:png camera:iphone near:59.91,10.75,25"
+    leanclip search "a birthday cake type:video"
     leanclip search "a lake near:lake.jpg" --copy-to ~/lakes
 
     Dates are 2023, 2023-05 or 2023-05-17; after: begins with that day, before: ends the day

@@ -18,6 +18,7 @@ from retrieval.search.library import Library
 from retrieval.search.sheet import Section, write_contact_sheet
 from retrieval.search.sheet.notebook import render_hits
 from retrieval.search.sheet.thumbnail import thumbnail
+from retrieval.search.upkeep.checks import findings
 from retrieval.spec.errors import PhotoError, QueryError
 from retrieval.spec.preprocessing import Preprocessing
 from tests.fixtures.raw_files import dng
@@ -104,6 +105,24 @@ def test_a_changed_video_loses_its_old_moments(library: Library, folder: Path) -
     (folder / "holiday.mp4").unlink()
     library.ensure_index(folder)
     assert found(library, "white") == [("a.png", None)]
+
+
+@pytest.mark.parametrize("damage", ["a number", "the end"])
+def test_a_video_that_lost_a_moment_is_read_again(
+    library: Library, folder: Path, tmp_path: Path, damage: str
+) -> None:
+    library.ensure_index(folder)
+    [vectors] = (tmp_path / "home" / "vectors").glob("*.fp16")
+    stored = np.fromfile(vectors, np.float16).reshape(4, -1)
+    if damage == "a number":
+        stored[2] = np.nan
+    stored[: 4 if damage == "a number" else 3].tofile(vectors)
+    found_wrong = list(findings(tmp_path / "home", library.catalog, repair=True))
+    assert [one.mended for one in found_wrong].count(True) == 1
+    # The photo whose vector is whole is not read again.
+    assert library.ensure_index(folder).added == 1
+    for colour, moment in (("red", 0), ("green", 2000), ("blue", 4000)):
+        assert ("holiday.mp4", moment) in found(library, colour, top=2)
 
 
 def test_many_videos_are_encoded_in_bounded_batches(
