@@ -32,6 +32,8 @@ _QUIET = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_DATA_LOG_LEVEL": "CRITICAL",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # It prints on standard output what happens to its workers; what matters is in the outcome.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
 }
 
 

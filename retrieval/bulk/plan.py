@@ -186,14 +186,15 @@ def _refuse_other(
 
 
 def _newcomers(out: OutputFolder, plan: Plan, now: list[ShardSource]) -> int:
-    tars = [(one.source, one.bytes) for one in plan.shards if one.photos is None]
-    tars_now = [(str(one.path), one.bytes) for one in now if one.names is None]
-    if tars != tars_now:
-        changed = min(set(tars).symmetric_difference(tars_now))[0]
-        raise CacheError(
-            f"{changed} has changed since the embedding was begun; choose another folder than "
-            f"{out.path}, or remove it"
-        )
+    now_by_name = {str(one.path): one.bytes for one in now if one.names is None}
+    for number, one in enumerate(plan.shards):
+        # A shard that is not done yet may have been cut off, and mended since.
+        done = one.photos is None and out.done(number).exists()
+        if done and now_by_name.get(one.source) != one.bytes:
+            raise CacheError(
+                f"{one.source} has changed since it was embedded; choose another folder than "
+                f"{out.path}, or remove {out.path}"
+            )
     planned = (
         (one.source, name)
         for number, one in enumerate(plan.shards)

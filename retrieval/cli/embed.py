@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -88,13 +88,13 @@ def embed(
     encoder = open_encoder(name)
     # On other machines, the folder of this command means nothing.
     out = out.expanduser().absolute()
-    with _runner(ray, out, name, workers) as runner, StageProgress() as bar:
+    with _runner(ray, out, name, workers) as runner, ExitStack() as stack:
         report = embed_shards(
             sources,
             out,
             encoder,
             runner,
-            bar,
+            _Bars(stack),
             wishes=Wishes(shard_size, captions, fields),
             index=None if index == "none" else index,
         )
@@ -108,6 +108,23 @@ def embed(
         f"{shown(out)}: {report.photos:,} photos{texts} in {report.shards:,} shards "
         f"({report.embedded:,} embedded now), {len(report.skipped):,} skipped; {names}"
     )
+
+
+class _Bars:
+    """Bars that appear with the first work, so that a refusal before it stays one line."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._bars: StageProgress | None = None
+
+    def begin(self, title: str, total: int, done: int = 0) -> None:
+        if self._bars is None:
+            self._bars = self._stack.enter_context(StageProgress())
+        self._bars.begin(title, total, done)
+
+    def advance(self, done: int, total: int | None = None, note: str = "") -> None:
+        assert self._bars is not None
+        self._bars.advance(done, total, note)
 
 
 @contextmanager
