@@ -70,8 +70,9 @@ def _build(
     home = out.home / f"ivfpq-{side}"
     trained = home / "trained.faiss"
     if not trained.exists():
-        begin(f"training {side}.index")(0, 1)
+        progress = begin(f"training {side}.index")
         write_trained(arrays, plan.dim, trained)
+        progress(1, 1)
     parts = [home / f"{number}.faiss" for number, _ in numbered]
     _make_parts(trained, numbered, parts, runner, begin(f"parts of {side}.index"))
     write_merged(trained, parts, out.index(side), begin(f"{side}.index"))

@@ -23,7 +23,7 @@ def embed(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            metavar="SOURCE...", help="Folders of photos, tar files, shard-{000..099}.tar."
+            metavar="SOURCE", help="Folders of photos, tar files, shard-{000..099}.tar."
         ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the embeddings.")],

@@ -31,7 +31,7 @@ def cluster(monkeypatch):
         initialize_head=True,
         head_node_args={"num_cpus": 1, "include_dashboard": False},
     )
-    cluster.add_node(num_cpus=1)
+    cluster.second = cluster.add_node(num_cpus=1)
     yield cluster
     cluster.shutdown()
 
@@ -52,14 +52,16 @@ def wait_until(true, running):
     while not true():
         assert running.poll() is None, running.communicate()
         assert time.monotonic() < deadline
-        time.sleep(0.01)
+        time.sleep(0.05)
 
 
 def done(out):
     return {path.parent.name for path in out.glob("embedding/shards/*/summary.json")}
 
 
-def test_a_killed_worker_costs_no_shard_and_doubles_none(tmp_path, cluster, leanclip):
+def test_a_killed_worker_and_a_lost_machine_cost_no_shard_and_double_none(
+    tmp_path, cluster, leanclip
+):
     bundle = write_tiny_bundle(tmp_path / "bundle")
     photos = fill_folder(tmp_path / "photos", 5 * SHARDS, size=1500)
     (photos / "00007.png").write_bytes(b"no photo")
@@ -77,10 +79,12 @@ def test_a_killed_worker_costs_no_shard_and_doubles_none(tmp_path, cluster, lean
     )
     wait_until(lambda: done(out) and busy_workers(cluster), running)
     busy_workers(cluster)[0].kill()
-    left_when_killed = SHARDS - len(done(out))
+    wait_until(lambda: len(done(out)) > 2, running)
+    cluster.remove_node(cluster.second, allow_graceful=False)
+    left_when_lost = SHARDS - len(done(out))
     output, error = running.communicate(timeout=240)
     assert running.returncode == 0, error
-    assert left_when_killed > 0
+    assert left_when_lost > 0
     report = json.loads(output)
     assert (report["photos"], report["embedded"]) == (5 * SHARDS - 1, SHARDS)
     # Nothing but the bar and the photo that is none.
