@@ -30,7 +30,7 @@ def test_results_follow_the_typing_and_the_grid_goes_on(visit: Visit):
     assert visit.page.inner_text("#live") == "Best matches first"
     visit.search("blue")
     assert visit.names()[0].startswith("blue")
-    assert visit.page.evaluate("document.querySelectorAll('#photos img')[0].complete")
+    visit.until("document.querySelectorAll('#photos img')[0].naturalWidth > 0")
 
 
 def test_an_answer_that_comes_late_is_dropped(visit: Visit):

@@ -90,6 +90,7 @@ def test_everything_can_be_done_by_keyboard(filled: Tab):
     page = filled.page
     page.reload()
     filled.settled()
+    filled.until("document.querySelector('#results img') !== null")
     order = []
     for _ in range(5):
         page.keyboard.press("Tab")
