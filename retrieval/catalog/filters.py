@@ -12,7 +12,8 @@ from retrieval.catalog.records import Space, range_below, to_path
 
 # Photos that carry no date, such as screenshots, are dated by their file. The catalog keeps
 # wall-clock seconds, so the file's time is taken as the wall clock of this machine.
-_DATE = "coalesce(taken_at, unixepoch(mtime_ns / 1000000000, 'unixepoch', 'localtime'))"
+DATED = "coalesce(taken_at, unixepoch(mtime_ns / 1000000000, 'unixepoch', 'localtime'))"
+"""When a photo was taken, for statements about the table ``photos``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ def newest_photos(
     """
     matching, values = _matching(filters, space)
     found = catalog.read(
-        f"SELECT photos.id, path, {_DATE} {matching} GROUP BY photos.id "
-        f"ORDER BY {_DATE} DESC, photos.id DESC LIMIT ? OFFSET ?",
+        f"SELECT photos.id, path, {DATED} {matching} GROUP BY photos.id "
+        f"ORDER BY {DATED} DESC, photos.id DESC LIMIT ? OFFSET ?",
         *values,
         top,
         skip,
@@ -113,9 +114,9 @@ def _conditions(wanted: PhotoFilter) -> list[tuple[str, list[object]]]:
     if wanted.folders or wanted.folder_names:
         conditions.append(_in_any(wanted.folders, wanted.folder_names))
     if wanted.after is not None:
-        conditions.append((f"{_DATE} >= ?", [wanted.after]))
+        conditions.append((f"{DATED} >= ?", [wanted.after]))
     if wanted.before is not None:
-        conditions.append((f"{_DATE} < ?", [wanted.before]))
+        conditions.append((f"{DATED} < ?", [wanted.before]))
     if wanted.suffixes:
         # Paths are bytes, which LIKE does not take; ASCII suffixes survive the cast.
         ends = [f"%{suffix}" for suffix in wanted.suffixes]

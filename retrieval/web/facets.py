@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from retrieval.catalog.catalog import Catalog
+from retrieval.catalog.filters import DATED
 from retrieval.catalog.records import range_below, to_bytes, to_path
 from retrieval.web.errors import GoneError
 from retrieval.web.names import readable
@@ -88,8 +89,8 @@ def count_facets(catalog: Catalog) -> Facets:
     first = last = None
     places = 0
     found = catalog.read(
-        "SELECT path, camera, coalesce(taken_at, unixepoch(mtime_ns / 1000000000, 'unixepoch', "
-        "'localtime')), latitude IS NOT NULL FROM photos WHERE state = 'ready' AND gone_at IS NULL"
+        f"SELECT path, camera, {DATED}, latitude IS NOT NULL FROM photos "
+        "WHERE state = 'ready' AND gone_at IS NULL"
     )
     for path, camera, dated, has_place in found:
         parent, name = os.path.split(path)

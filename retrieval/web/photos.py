@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from retrieval.catalog.catalog import Catalog
+from retrieval.catalog.filters import DATED
 from retrieval.catalog.records import to_path
 from retrieval.web.errors import GoneError
 
 _COLUMNS = (
-    "id, path, size, mtime_ns, width, height, taken_at, "
-    "coalesce(taken_at, unixepoch(mtime_ns / 1000000000, 'unixepoch', 'localtime')), "
+    f"id, path, size, mtime_ns, width, height, taken_at, {DATED}, "
     "camera, latitude, longitude, duration_ms"
 )
 # SQLite takes a limited number of values for one statement.

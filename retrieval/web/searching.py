@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.catalog.filters import PhotoFilter, newest_photos
+from retrieval.catalog.filters import DATED, PhotoFilter, newest_photos
 from retrieval.search.hit import Hit
 from retrieval.search.library import Library
 from retrieval.web.asking import Asked
@@ -157,8 +157,7 @@ class Searcher:
                 # Not by EXISTS: SQLite would look through all vectors for each photo.
                 "SELECT id FROM photos WHERE id IN (SELECT photo_id FROM vectors "
                 "WHERE live = 1 AND space_id = (SELECT id FROM spaces WHERE fingerprint = ?)) "
-                "ORDER BY coalesce(taken_at, "
-                "unixepoch(mtime_ns / 1000000000, 'unixepoch', 'localtime')) DESC, id DESC",
+                f"ORDER BY {DATED} DESC, id DESC",
                 self.library.encoder.fingerprint,
             )
             ids = np.fromiter((id for (id,) in found), np.int64, len(found))
