@@ -148,10 +148,11 @@ def compare(
                 started = time.perf_counter()
                 built = build_index(vectors, name, _progress(f"{name} of {rows:,}"))
                 seconds = time.perf_counter() - started
+                store = IndexStore(folder / "space-1.fp16")
+                store.keep(built, name, kind.efforts[0], vectors)
+                opened = store.open(vectors)
                 for effort in kind.efforts:
-                    store = IndexStore(folder / "space-1.fp16")
-                    store.keep(built, name, effort, vectors)
-                    opened = store.open(vectors)
+                    opened.effort = effort
                     yield measured(
                         name,
                         lambda q, i=opened: i.search(q, TOP),

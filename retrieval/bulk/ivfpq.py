@@ -12,8 +12,8 @@ import numpy as np
 
 from retrieval.bulk.exact import Progress, open_rows
 from retrieval.index.kinds import KINDS
+from retrieval.index.store import write_index
 from retrieval.spec.errors import CacheError
-from retrieval.spec.files import replacing
 
 KIND = KINDS["ivfpq"]
 
@@ -49,7 +49,7 @@ def write_trained(arrays: Sequence[Path], dim: int, path: Path) -> None:
         for array, start, end in zip(arrays, starts[:-1], starts[1:], strict=True)
     ]
     index.train(np.concatenate(sample).astype(np.float32))
-    _write(index, path)
+    write_index(index, path)
 
 
 def write_part(trained: Path, array: Path, dim: int, path: Path) -> None:
@@ -63,7 +63,7 @@ def write_part(trained: Path, array: Path, dim: int, path: Path) -> None:
     rows = open_rows(array, dim)
     for start in range(0, len(rows), _BLOCK):
         part.add(rows[start : start + _BLOCK].astype(np.float32))
-    _write(part, path)
+    write_index(part, path)
 
 
 def write_merged(
@@ -85,7 +85,7 @@ def write_merged(
         merged.merge_from(read_index(path_of_part), merged.ntotal)
         if progress is not None:
             progress(done, len(parts))
-    _write(merged, path)
+    write_index(merged, path)
     return int(merged.ntotal)
 
 
@@ -99,11 +99,3 @@ def read_index(path: Path) -> faiss.Index:
         return faiss.read_index(str(path))
     except RuntimeError as error:
         raise CacheError(f"{path} is missing or damaged; remove it and run again") from error
-
-
-def _write(index: faiss.Index, path: Path) -> None:
-    with replacing(path) as temporary:
-        try:
-            faiss.write_index(index, str(temporary))
-        except RuntimeError as error:
-            raise OSError(f"{path} cannot be written: {str(error).splitlines()[0]}") from error

@@ -87,8 +87,7 @@ class IndexStore:
         mark = digest(vectors)
         file = f"{self._stem.name}.{kind}-{mark[:12]}.faiss"
         stored = StoredIndex(kind=kind, effort=effort, rows=len(vectors), file=file, vectors=mark)
-        with replacing(self._path(stored)) as temporary:
-            _write(built, temporary)
+        write_index(built, self._path(stored))
         with replacing(self._description) as temporary:
             temporary.write_text(stored.model_dump_json(indent=2) + "\n", "utf-8")
         if before is not None and before.file != file:
@@ -132,8 +131,14 @@ def digest(vectors: Vectors) -> str:
     return summed.hexdigest()
 
 
-def _write(built: faiss.Index, path: Path) -> None:
-    try:
-        faiss.write_index(built, str(path))
-    except RuntimeError as error:
-        raise OSError(f"{path} cannot be written: {str(error).splitlines()[0]}") from error
+def write_index(index: faiss.Index, path: Path) -> None:
+    """Write a FAISS file, whole or not at all.
+
+    Raises:
+        OSError: The disk is full or read-only.
+    """
+    with replacing(path) as temporary:
+        try:
+            faiss.write_index(index, str(temporary))
+        except RuntimeError as error:
+            raise OSError(f"{path} cannot be written: {str(error).splitlines()[0]}") from error
