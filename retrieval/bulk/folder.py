@@ -1,7 +1,6 @@
 """Where everything lies in the output folder, and how a shard comes into its place."""
 
 import errno
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from retrieval.compress.cache.layout import Shard, shard_label
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import CacheError
+from retrieval.spec.files import umask
 
 HOME = "embedding"
 SUMMARY = "summary.json"
@@ -101,7 +101,7 @@ class OutputFolder:
         attempt = Path(tempfile.mkdtemp(prefix=f".{number}.", dir=self.shards))
         try:
             write(attempt)
-            attempt.chmod(0o777 & ~_umask())
+            attempt.chmod(0o777 & ~umask())
             # Renaming onto a folder that holds something fails, on every system.
             attempt.rename(self.done(number))
         except OSError as error:
@@ -142,9 +142,3 @@ class OutputFolder:
         """Remove what killed workers left; no other run may be at work."""
         for attempt in self.shards.glob(".*"):
             shutil.rmtree(attempt, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

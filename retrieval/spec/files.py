@@ -27,7 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         _flush(temporary)
         # mkstemp makes files private; what we write is as readable as what `open` makes.
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -43,7 +43,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
+        temporary.chmod(0o777 & ~umask())
         swap_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -101,7 +101,8 @@ def _flush(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Which permissions of a new file this process takes away."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
