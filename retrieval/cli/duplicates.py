@@ -14,15 +14,13 @@ from retrieval.cli.photos import (
     HomeOption,
     JsonOption,
     ModelOption,
-    bring_up_to_date,
     note,
-    opened_library,
+    searched_library,
     shown,
 )
 from retrieval.cli.results import NoIndexingOption, SheetOption, hit_as_json
 from retrieval.search.duplicates import NEAR, Duplicates
 from retrieval.search.hit import Hits
-from retrieval.search.scan import resolved_folder
 from retrieval.search.sheet import Section, sheet_kind, write_contact_sheet
 
 
@@ -59,11 +57,7 @@ def duplicates(
     """  # noqa: D301  (click ends re-flowing at a backspace character)
     if sheet is not None:
         sheet_kind(sheet)
-    if folder is not None:
-        resolved_folder(folder)
-    with opened_library(library_home(home), model) as library:
-        if folder is not None and not no_indexing:
-            bring_up_to_date(library, folder)
+    with searched_library(folder, library_home(home), model, no_indexing=no_indexing) as library:
         with _bar() as advance:
             found = library.duplicates(folder, threshold=threshold, advance=advance)
         name = library.encoder.name

@@ -12,6 +12,7 @@ import typer
 from retrieval.search.indexing import IndexProgress, IndexReport
 from retrieval.search.library import Library, remembered_model
 from retrieval.search.rules import ScanRules
+from retrieval.search.scan import resolved_folder
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -46,6 +47,27 @@ def opened_library(home: Path, model: str | None) -> Iterator[Library]:
         yield library
 
 
+@contextmanager
+def searched_library(
+    folder: Path | None, home: Path, model: str | None, *, no_indexing: bool
+) -> Iterator[Library]:
+    """The library to search ``folder`` in, brought up to date with it.
+
+    Args:
+        folder: None for everything that is indexed.
+        home: As for `opened_library`.
+        model: As for `opened_library`.
+        no_indexing: Take the folder as it was last indexed.
+    """
+    # A wrong name should not have to wait for the model.
+    if folder is not None:
+        resolved_folder(folder)
+    with opened_library(home, model) as library:
+        if folder is not None and not no_indexing:
+            _bring_up_to_date(library, folder)
+        yield library
+
+
 def index_with_progress(
     library: Library,
     folder: Path,
@@ -62,8 +84,7 @@ def index_with_progress(
         return library.ensure_index(folder, progress=bar.show, rules=rules, only=only, force=force)
 
 
-def bring_up_to_date(library: Library, folder: Path) -> None:
-    """Index what is new in ``folder``, and note on standard error how much that was."""
+def _bring_up_to_date(library: Library, folder: Path) -> None:
     report = index_with_progress(library, folder)
     fresh = report.added + report.changed
     if fresh:

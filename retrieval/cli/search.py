@@ -10,9 +10,8 @@ from retrieval.cli.photos import (
     HomeOption,
     JsonOption,
     ModelOption,
-    bring_up_to_date,
     note,
-    opened_library,
+    searched_library,
     shown,
 )
 from retrieval.cli.results import (
@@ -31,7 +30,6 @@ from retrieval.cli.terminal.ways import Way
 from retrieval.search.library import Library
 from retrieval.search.query.parse import ignored_end, join_terms, parse_query
 from retrieval.search.query.parts import Query, Sentence
-from retrieval.search.scan import resolved_folder
 from retrieval.search.sheet import Section
 from retrieval.spec.errors import CatalogError
 
@@ -100,11 +98,7 @@ def search(
     place = library_home(home)
     output = Output(place, as_json, print0, thumbnails, sheet, open_sheet, copy_to, link_to)
     output.check()
-    if folder is not None:
-        resolved_folder(folder)
-    with opened_library(place, model) as library:
-        if folder is not None and not no_indexing:
-            bring_up_to_date(library, folder)
+    with searched_library(folder, place, model, no_indexing=no_indexing) as library:
         hits = library.search(asked, top=top, folder=folder, cut=cut)
         if not hits:
             _explain_nothing(library, folder, no_indexing)

@@ -10,9 +10,8 @@ from retrieval.cli.photos import (
     HomeOption,
     JsonOption,
     ModelOption,
-    bring_up_to_date,
     note,
-    opened_library,
+    searched_library,
     shown,
 )
 from retrieval.cli.results import (
@@ -28,7 +27,6 @@ from retrieval.cli.results import (
     TopOption,
 )
 from retrieval.cli.terminal.ways import Way
-from retrieval.search.scan import resolved_folder
 from retrieval.search.sheet import Section
 
 
@@ -63,11 +61,7 @@ def similar(
     place = library_home(home)
     output = Output(place, as_json, print0, thumbnails, sheet, open_sheet, copy_to, link_to)
     output.check()
-    if folder is not None:
-        resolved_folder(folder)
-    with opened_library(place, model) as library:
-        if folder is not None and not no_indexing:
-            bring_up_to_date(library, folder)
+    with searched_library(folder, place, model, no_indexing=no_indexing) as library:
         hits = library.similar(photo, top=top, folder=folder, cut=cut)
         name = library.encoder.name
     if not hits:

@@ -24,6 +24,7 @@ from retrieval.search.query.parts import Query
 from retrieval.search.ranking import View, nearest_photos, photos_by_date
 from retrieval.search.rules import ScanRules
 from retrieval.search.scan import resolved_folder
+from retrieval.search.upkeep.files import vector_file
 from retrieval.spec.errors import CatalogError, QueryError
 
 if TYPE_CHECKING:
@@ -301,7 +302,7 @@ class Library:
         return self._index
 
     def _vectors(self, space: Space) -> VectorFile:
-        return VectorFile(self._home / "vectors" / f"space-{space.id}.fp16", space.dim)
+        return vector_file(self._home, space)
 
     def _indexed_space(self, folder: Path | None) -> Space:
         space = self.catalog.space(self.encoder.fingerprint)
