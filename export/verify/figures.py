@@ -1,9 +1,9 @@
 """What a verification finds, as ``report.json`` holds it."""
 
-from typing import Any
+from typing import Any, Self
 
 from retrieval.spec.base import Spec
-from retrieval.spec.bundle import Format, Precision
+from retrieval.spec.bundle import Format, Precision, TowerFile
 from retrieval.spec.tower import Tower
 
 WAYS = ("text_to_image", "image_to_text")
@@ -70,6 +70,19 @@ class FileFigures(Spec):
     peak_memory: int | None = None
     added_memory: int | None = None
     error_starts: str | None = None
+
+    @classmethod
+    def of(cls, file: TowerFile, **figures: Any) -> Self:
+        """What the manifest says of ``file``, and the other ``figures``."""
+        return cls(
+            tower=file.tower,
+            format=file.format,
+            precision=file.precision,
+            file=file.file,
+            bytes=file.bytes,
+            recommended=file.recommended,
+            **figures,
+        )
 
 
 class PairFigures(Spec):

@@ -89,13 +89,8 @@ class Evidence:
 def judge_file(evidence: Evidence, file: TowerFile) -> FileFigures:
     """The figures of one file."""
     outcome = evidence.outcomes[file]
-    figures = FileFigures(
-        tower=file.tower,
-        format=file.format,
-        precision=file.precision,
-        file=file.file,
-        bytes=file.bytes,
-        recommended=file.recommended,
+    figures = FileFigures.of(
+        file,
         not_run=outcome.not_run,
         failures=(outcome.failure,) if outcome.failure else (),
         ms=outcome.ms,

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from export.report import REPORT, read_report
 from export.verify.figures import FileFigures, PairFigures, Verification
 from export.verify.save import VERIFICATION, save_verification
-from retrieval.spec.bundle import Bundle, TowerFile
+from retrieval.spec.bundle import Bundle
 from retrieval.spec.errors import ExportError
 from retrieval.spec.tower import TOWERS
 
@@ -49,7 +49,9 @@ def still_true(verification: Verification, old: Bundle, new: Bundle) -> Verifica
     kept = [file for file in new.files if (file.file, file.sha256) in verified]
     known = {figures.file: figures for figures in verification.files}
     files = tuple(
-        known[file.file] if file in kept and file.file in known else _unseen(file)
+        known[file.file]
+        if file in kept and file.file in known
+        else FileFigures.of(file, not_run=NEWER)
         for file in new.files
     )
     names = {(file.format, file.tower, file.precision) for file in kept}
@@ -65,18 +67,6 @@ def _read(section: dict[str, Any]) -> Verification:
     # `passed` and `failures` follow from the rest.
     return Verification.model_validate(
         {name: section[name] for name in Verification.model_fields if name in section}
-    )
-
-
-def _unseen(file: TowerFile) -> FileFigures:
-    return FileFigures(
-        tower=file.tower,
-        format=file.format,
-        precision=file.precision,
-        file=file.file,
-        bytes=file.bytes,
-        recommended=file.recommended,
-        not_run=NEWER,
     )
 
 
