@@ -112,13 +112,6 @@ def test_a_decoding_process_ends_with_its_owner(tmp_path: Path) -> None:
     assert not psutil.pid_exists(child.pid)
 
 
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    decoder = Decoder(Preprocessing(size=16))
-    yield decoder
-    decoder.close()
-
-
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

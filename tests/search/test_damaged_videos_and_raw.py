@@ -1,7 +1,6 @@
 """Damaged videos, RAW and HEIC files cost themselves, whatever their readers do."""
 
 import tempfile
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 
 from retrieval.catalog.records import PhotoFile
 from retrieval.search.indexing.decoder import Decoder
-from retrieval.spec.preprocessing import Preprocessing
 from tests.fixtures.raw_files import dng
 from tests.vision.made_photos import photo_like
 
@@ -38,13 +36,6 @@ def whole() -> dict[str, bytes]:
             path = write_video(Path(folder) / f"a.{kind}", [SMALL, SMALL.rotate(180)])
             files[kind] = path.read_bytes()
     return files
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    decoder = Decoder(Preprocessing(size=16))
-    yield decoder
-    decoder.close()
 
 
 @settings(
