@@ -50,6 +50,10 @@ def index(
     one_file_system: Annotated[
         bool | None, typer.Option("--one-file-system", help="Enter no other drive or mount.")
     ] = None,
+    companions: Annotated[
+        bool | None,
+        typer.Option("--companions", help="Also RAW files and Live Photo videos beside a photo."),
+    ] = None,
     min_size: Annotated[
         int | None, typer.Option(metavar="BYTES", min=0, help="Leave out smaller files.")
     ] = None,
@@ -71,6 +75,9 @@ def index(
     minute, or at all, are skipped and named at the end. HEIC, RAW files and videos are read once
     leanclip[heif], leanclip[raw] and leanclip[video] are installed.
 
+    A RAW file beside its JPEG or HEIC, and the video of a Live Photo, are not shown a second time:
+    the JPEG or HEIC stands for them, as long as it is there. --companions reads both.
+
     Rules are remembered for each folder and hold for everything below it, also when search
     and watch look for new photos; giving any rule replaces them all. Patterns are those of
     .gitignore, on the path from the indexed folder: *.png anywhere, /scans at the top, raw/
@@ -82,6 +89,7 @@ def index(
     \b
     leanclip index ~/Pictures
     leanclip index ~/Pictures /mnt/nas/photos --one-file-system
+    leanclip index ~/Pictures --companions
     leanclip index ~/Pictures --exclude "*.gif" --exclude "thumbnails/" --min-size 20000
     leanclip index --json
     """  # noqa: D301  (click ends re-flowing at a backspace character)
@@ -91,6 +99,7 @@ def index(
         hidden=hidden,
         follow_links=follow_links,
         one_file_system=one_file_system,
+        companions=companions,
         minimum_bytes=min_size,
     )
     if all_photos and rules is not None:

@@ -33,6 +33,8 @@ class ScanRules(Spec):
     """Also folders that symbolic links lead to, each once."""
     one_file_system: bool = False
     """Stay on the file system that the indexed folder is on."""
+    companions: bool = False
+    """Also RAW files and Live Photos' videos that a JPEG or HEIC of the same name stands for."""
     minimum_bytes: Annotated[int, Field(ge=0)] = 0
     """Leave out smaller files, such as icons."""
 

@@ -2,10 +2,12 @@
 
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from retrieval.catalog.records import PhotoFile
+from retrieval.search.companions import beside
 from retrieval.search.rules import ScanRules
 from retrieval.spec.errors import PhotoError
 from retrieval.vision.decode import is_readable_name
@@ -18,6 +20,8 @@ class Scan:
     files: list[PhotoFile] = field(default_factory=list)
     unreadable: list[tuple[Path, str]] = field(default_factory=list)
     """Folders and files that the system refused to show, and why."""
+    places: list[Path] = field(default_factory=list)
+    """Everything that was looked at: what was asked for, and files that belong to it."""
 
 
 def resolved_folder(folder: Path) -> Path:
@@ -35,7 +39,7 @@ def resolved_folder(folder: Path) -> Path:
     return resolved
 
 
-def scan_folder(root: Path, rules: ScanRules, *, below: Path | None = None) -> Scan:
+def scan_folder(root: Path, rules: ScanRules, *, only: Sequence[Path] = ()) -> Scan:
     """List every photo that the rules of ``root`` let in.
 
     Only names and sizes are read, no content. Photos come in the order of their paths
@@ -45,9 +49,10 @@ def scan_folder(root: Path, rules: ScanRules, *, below: Path | None = None) -> S
     Args:
         root: The indexed folder, which patterns are relative to.
         rules: What to leave out.
-        below: Only this part of it, a folder or a file. It need not exist.
+        only: Only these parts of it, folders or files. They need not exist. Files that may
+            belong together with one of these files are looked at, too.
     """
-    return _Walk(root, rules).scan(below or root)
+    return _Walk(root, rules).scan(only or [root])
 
 
 class _Walk:
@@ -60,18 +65,25 @@ class _Walk:
         self._seen: set[tuple[int, int]] = set()
         self._device = root.stat().st_dev if rules.one_file_system else None
 
-    def scan(self, start: Path) -> Scan:
-        if start == self._root:
-            self._folders.append(start)
-        elif self._rules.reaches(self._relative(start)):
-            if start.is_dir():
-                self._enter(start, start.is_symlink())
-            else:
-                self._take(start)
+    def scan(self, places: Sequence[Path]) -> Scan:
+        alone: dict[Path, set[str]] = {}
+        for place in places:
+            if place == self._root:
+                self._folders.append(place)
+            elif self._rules.reaches(self._relative(place)):
+                if place.is_dir():
+                    self._enter(place, place.is_symlink())
+                else:
+                    alone.setdefault(place.parent, set()).add(place.name)
+        for folder, names in alone.items():
+            self._take_some(folder, names)
         while self._folders or self._links:
             # Links wait until nothing else is left, so that real folders come first.
             self._read((self._folders or self._links).pop())
-        return self._found
+        # Places may lie in each other.
+        files = {file.path: file for file in self._found.files}
+        looked_at = dict.fromkeys([*places, *self._found.places])
+        return Scan(list(files.values()), self._found.unreadable, list(looked_at))
 
     def _read(self, folder: Path) -> None:
         try:
@@ -89,6 +101,22 @@ class _Walk:
         for entry in entries:
             if not _is_folder(entry):
                 self._take(Path(entry.path))
+
+    def _take_some(self, folder: Path, names: set[str]) -> None:
+        """Take files that were named, and those that may belong together with them."""
+        if not self._rules.companions:
+            try:
+                with os.scandir(folder) as listing:
+                    there = [entry.name for entry in listing if not _is_folder(entry)]
+            except (FileNotFoundError, NotADirectoryError):
+                there = []
+            except OSError as error:
+                self._found.unreadable.append((folder, _reason(error)))
+                return
+            names = names | beside(there, names)
+        for name in sorted(names):
+            self._found.places.append(folder / name)
+            self._take(folder / name)
 
     def _enter(self, folder: Path, is_link: bool) -> None:
         if is_link and not self._rules.follow_links:

@@ -30,7 +30,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def names(root: Path, below: Path | None = None, **rules: object) -> list[str]:
-    found = scan_folder(root, ScanRules(**rules), below=below).files
+    found = scan_folder(root, ScanRules(**rules), only=[below] if below else []).files
     return [file.path.relative_to(root).as_posix() for file in found]
 
 

@@ -15,6 +15,7 @@ from retrieval.catalog.records import PhotoFile
 from retrieval.search.hit import Hit
 from retrieval.search.indexing.feed import VIDEO_PLACES, Feed
 from retrieval.search.library import Library
+from retrieval.search.rules import ScanRules
 from retrieval.search.sheet import Section, write_contact_sheet
 from retrieval.search.sheet.notebook import render_hits
 from retrieval.search.sheet.thumbnail import thumbnail
@@ -203,7 +204,7 @@ def test_kinds_of_files_as_filters(library: Library, folder: Path) -> None:
     (folder / "IMG_1.DNG").write_bytes(dng(plain(COLOURS["red"]), preview))
     preview.save(folder / "IMG_1.JPG", quality=95)
     pillow_heif.from_pillow(plain(COLOURS["blue"])).save(folder / "IMG_2.HEIC", quality=95)
-    report = library.ensure_index(folder)
+    report = library.ensure_index(folder, rules=ScanRules(companions=True))
     assert (report.added, report.skipped) == (5, [])
     for query, names in (
         ("type:video", {"holiday.mp4"}),
@@ -226,7 +227,7 @@ def test_a_raw_file_beside_its_jpeg_is_a_near_duplicate(library: Library, tmp_pa
     (folder / "IMG_1.dng").write_bytes(dng(plain(COLOURS["red"]), preview))
     preview.resize((60, 40)).save(folder / "IMG_1.jpg", quality=95)
     film(folder / "red.mp4", "red")
-    library.ensure_index(folder)
+    library.ensure_index(folder, rules=ScanRules(companions=True))
     found = library.duplicates()
     # The camera's full picture first; a video is compared by its content only.
     assert [[hit.path.name for hit in group] for group in found.near] == [

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from retrieval.catalog.catalog import Catalog
-from retrieval.catalog.records import KnownPhoto, Space
+from retrieval.catalog.records import KnownPhoto, PhotoFile, Space, to_bytes
 from retrieval.encode.protocol import Encoder
 from retrieval.index.vectors import VectorFile
+from retrieval.search.companions import without_companions
 from retrieval.search.indexing.plan import Plan, planned
 from retrieval.search.indexing.report import IndexReport, Progress
 from retrieval.search.indexing.roots import Root
@@ -72,16 +74,18 @@ def index_folder(
 def _looked_at(
     places: Sequence[Path], root: Root, catalog: Catalog, space: Space
 ) -> tuple[Scan, dict[bytes, KnownPhoto]]:
-    files = {}
-    unreadable = {}
+    scan = scan_folder(root.path, root.rules, only=places)
     known: dict[bytes, KnownPhoto] = {}
-    for place in places:
-        scan = scan_folder(root.path, root.rules, below=place)
-        # Places may lie in each other.
-        files.update({file.path: file for file in scan.files})
-        unreadable.update(dict(scan.unreadable))
+    for place in scan.places:
         known.update(catalog.known_photos(place, space))
-    return Scan(list(files.values()), list(unreadable.items())), known
+    if root.rules.companions:
+        return scan, known
+
+    def is_damaged(file: PhotoFile) -> bool:
+        photo = known.get(to_bytes(file.path))
+        return photo is not None and photo.state == "damaged" and photo.is_same_as(file)
+
+    return replace(scan, files=without_companions(scan.files, is_damaged)), known
 
 
 def _check_empty(folder: Path, scan: Scan, known: dict[bytes, KnownPhoto], *, force: bool) -> None:
