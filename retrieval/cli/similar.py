@@ -27,6 +27,7 @@ from retrieval.cli.results import (
     TopOption,
 )
 from retrieval.cli.terminal.ways import Way
+from retrieval.search.filtering import parse_filter
 from retrieval.search.sheet import Section
 
 
@@ -36,6 +37,10 @@ def similar(
         Path | None,
         typer.Argument(metavar="DIR", help="Folder to search; else everything indexed."),
     ] = None,
+    filter: Annotated[
+        str,
+        typer.Option(metavar="FILTERS", help="Only photos that fulfil them; see leanclip search."),
+    ] = "",
     top: TopOption = 10,
     cut: CutOption = None,
     thumbnails: ThumbnailsOption = Way.NONE,
@@ -51,19 +56,22 @@ def similar(
 ) -> None:
     """Find photos that look like one, without the photo itself and its copies.
 
-    The output is that of leanclip search.
+    Filters and output are those of leanclip search.
 
     \b
     leanclip similar ~/Pictures/sunset.jpg
     leanclip similar film.mp4 --thumbnails auto
+    leanclip similar photo.jpg --filter "after:2023 in:holiday"
     leanclip similar poster.png ~/Pictures --cut 0.8 --print0 | xargs -0 ls -l
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    wanted = parse_filter(filter)
     place = library_home(home)
     output = Output(place, as_json, print0, thumbnails, sheet, open_sheet, copy_to, link_to)
     output.check()
     with searched_library(folder, place, model, no_indexing=no_indexing) as library:
-        hits = library.similar(photo, top=top, folder=folder, cut=cut)
+        hits = library.similar(photo, top=top, folder=folder, filter=wanted, cut=cut)
         name = library.encoder.name
     if not hits:
-        note("no other photo is indexed there")
-    output.give([Section(f"like {shown(photo)}", hits)], {"photo": str(photo), "model": name})
+        note("no other photo fulfils the filter" if wanted else "no other photo is indexed there")
+    about = {"photo": str(photo), "filter": filter, "model": name}
+    output.give([Section(f"like {shown(photo)} {filter}".rstrip(), hits)], about)

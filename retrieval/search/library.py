@@ -5,19 +5,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-
 from retrieval.catalog.catalog import CATALOG_FILE, Catalog
-from retrieval.catalog.filters import PhotoFilter, count_photos, rows_matching
+from retrieval.catalog.filters import PhotoFilter, count_photos
 from retrieval.catalog.records import Space
 from retrieval.encode.protocol import Encoder
 from retrieval.index.exact import ExactIndex
-from retrieval.index.protocol import RowMask, VectorIndex
+from retrieval.index.protocol import VectorIndex
 from retrieval.index.store import IndexStore
 from retrieval.index.vectors import VectorFile
+from retrieval.search.filtering import parse_filter
 from retrieval.search.hit import Hits
 from retrieval.search.indexing import IndexReport, Progress, index_folder
 from retrieval.search.indexing.roots import root_of
+from retrieval.search.masks import RowMasks
 from retrieval.search.query.embed import embed_query
 from retrieval.search.query.parse import parse_query
 from retrieval.search.query.parts import Query
@@ -54,6 +54,7 @@ class Library:
         self.encoder = encoder
         self._home = home
         self._source = source
+        self._masks = RowMasks(catalog)
         self._index: VectorIndex | None = None
         self._indexed: tuple[int, int] | None = None
 
@@ -167,6 +168,7 @@ class Library:
         *,
         top: int = 10,
         folder: Path | None = None,
+        filter: str | PhotoFilter = "",
         cut: float | None = None,
     ) -> Hits:
         """Photos that look like one, best first, without the photo itself and its copies.
@@ -175,17 +177,20 @@ class Library:
             photo: A file, indexed or not, or the id of an indexed photo.
             top: At most this many.
             folder: Only photos below this folder.
+            filter: Only photos that fulfil it, as in a query: ``after:2023 in:holiday``.
             cut: As for `search`.
 
         Raises:
+            QueryError: The filter cannot be understood.
             PhotoError: There is no such photo, or it or the folder cannot be read.
             CatalogError: Nothing is indexed with this encoder.
         """
         from retrieval.search.likeness import likeness_of
 
         _check(top, cut)
+        wanted = parse_filter(filter) if isinstance(filter, str) else filter
         space = self._indexed_space(folder)
-        view = self._view(space, _below(folder))
+        view = self._view(space, wanted, _below(folder))
         likeness = likeness_of(photo, self.catalog, space, view.vectors, self.encoder)
         view.allowed[likeness.own_rows[likeness.own_rows < len(view.allowed)]] = False
         return nearest_photos(view, likeness.queries, top, cut)
@@ -216,7 +221,7 @@ class Library:
         if not 0 < wanted <= 1:
             raise QueryError(f"{wanted:g} is no threshold: a cosine above 0 and up to 1 is")
         space = self._indexed_space(folder)
-        allowed = self._allowed(space, _below(folder))
+        allowed = self._masks.allowed(space, _below(folder))
         vectors = self._vectors(space).read(len(allowed))
         return find_duplicates(
             self.catalog, space, vectors, allowed, threshold=wanted, advance=advance
@@ -274,23 +279,10 @@ class Library:
         return 0 if space is None else count_photos([_below(folder)], self.catalog, space)
 
     def _view(self, space: Space, *filters: PhotoFilter) -> View:
-        allowed = self._allowed(space, *filters)
+        allowed = self._masks.allowed(space, *filters)
         rows = len(allowed)
         vectors = self._vectors(space).read(rows)
         return View(self.catalog, space, self._index_of(space, rows), vectors, allowed)
-
-    def _allowed(self, space: Space, *filters: PhotoFilter) -> RowMask:
-        rows = self.catalog.row_count(space)
-        allowed = np.ones(rows, np.bool_)
-        # Another process may have committed more rows since they were counted.
-        excluded = self.catalog.excluded_rows(space)
-        allowed[excluded[excluded < rows]] = False
-        for wanted in filter(None, filters):
-            matching = rows_matching(wanted, self.catalog, space)
-            fulfils = np.zeros(rows, np.bool_)
-            fulfils[matching[matching < rows]] = True
-            allowed &= fulfils
-        return allowed
 
     def _index_of(self, space: Space, rows: int) -> VectorIndex:
         # `leanclip vacuum` gives a model another space, which may have as many rows.

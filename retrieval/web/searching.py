@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.catalog.filters import DATED, PhotoFilter, newest_photos
+from retrieval.catalog.filters import DATED, newest_photos
 from retrieval.search.hit import Hit
 from retrieval.search.library import Library
 from retrieval.web.asking import Asked
@@ -132,12 +132,8 @@ class Searcher:
     def _hits(self, asked: Asked, top: int) -> Sequence[Hit]:
         if asked.like is None:
             return self.library.search(asked.query, top=top)
-        folders = asked.query.filter.folders
-        if len(folders) <= 1 and asked.query.filter == PhotoFilter(folders=folders):
-            # By its vector, which is there already; only a folder can be asked for beside it.
-            return self.library.similar(asked.like, top=top, folder=next(iter(folders), None))
-        hits = self.library.search(asked.query, top=top + 1)
-        return [hit for hit in hits if hit.photo_id != asked.like][:top]
+        # By its vectors, which are there already.
+        return self.library.similar(asked.like, top=top, filter=asked.query.filter)
 
     def _browse(self, asked: Asked, version: int) -> _Ranking:
         catalog = self.library.catalog
