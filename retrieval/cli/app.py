@@ -39,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command("doctor", "doctor", "Check catalog and vectors, and mend them."),
     "tune": Command("tune", "tune", "Search a large library within a budget."),
     "embed": Command("embed", "embed", "Embed photos by the million.", "distributed"),
+    "fetch": Command("data", "fetch", "Fetch COCO or Flickr30k, in Karpathy's split."),
     "cache": Command("cache", "cache", "Store a teacher's embeddings of a corpus.", "train"),
     "compress": Command("compress", "compress", "Run a recipe: distil a small model.", "train"),
     "fit": Command("fit", "fit", "Find the best shape under a number of milliseconds.", "train"),
