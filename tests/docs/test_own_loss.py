@@ -1,24 +1,21 @@
-import re
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from pydantic import TypeAdapter, create_model
 
 from retrieval.compress.importance.registry import AnyCriterion
-from retrieval.compress.losses.loss import Loss
 from retrieval.compress.losses.registry import Losses
 from retrieval.compress.losses.step import Side, Step
+from tests.docs.examples import run_example
+from tests.docs.fences import ROOT, fences
 
-PAGE = Path(__file__).parents[2] / "docs" / "compression.md"
+PAGE = ROOT / "docs" / "how-to" / "own-loss.md"
+TABLES = ROOT / "docs" / "compression.md"
 
 
 def test_the_loss_of_the_page_works_as_it_stands() -> None:
-    file, line = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), flags=re.DOTALL)
-    names: dict[str, type[Loss]] = {}
-    exec(compile(file, str(PAGE), "exec"), names)
-    margin = names["HardestMargin"]
+    file, line = (fence.text for fence in fences(PAGE))
+    margin = run_example(PAGE, file)["HardestMargin"]
     assert line.strip() == "margin: HardestMargin | None = None"
 
     # As the page's line in the registry would have it.
@@ -33,7 +30,7 @@ def test_the_loss_of_the_page_works_as_it_stands() -> None:
 
 
 def test_every_loss_and_criterion_is_on_the_page() -> None:
-    page = PAGE.read_text("utf-8")
+    page = TABLES.read_text("utf-8")
     criteria = TypeAdapter(AnyCriterion).json_schema()["discriminator"]["mapping"]
     assert len(criteria) >= 9
     for name in [*Losses.model_fields, *criteria]:
