@@ -92,7 +92,7 @@ def main(
             bar.update(1)
     results = summary_of(raw)
     write_figures(out, stamped=stamped, results=results, raw=raw)
-    typer.echo(results)
+    typer.echo(table(results))
 
 
 def summary_of(raw: list[dict[str, Any]]) -> dict[str, Any]:
@@ -105,6 +105,19 @@ def summary_of(raw: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "batches_reported_before_the_kill": sum(row["reports"] for row in raw),
     }
+
+
+def table(results: dict[str, Any]) -> str:
+    """Markdown."""
+    heard = results["last_heard_before_the_end"].items()
+    lines = ["| last heard before the kill | kills | lost or broken |", "| --- | ---: | ---: |"]
+    # `trials` would not have come to its end otherwise.
+    lines += [f"| {word} | {count:,} | 0 |" for word, count in heard]
+    lines.append(f"| together | {results['kills']:,} | 0 |")
+    reported = results["batches_reported_before_the_kill"]
+    return "\n".join(
+        [*lines, "", f"Before they were killed, the runs reported {reported:,} batches."]
+    )
 
 
 def trials(folder: Path, *, kills: int, seed: int = 0) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,61 @@
+"""Puts the tables of the reliability benchmarks into ``docs/reliability.md``.
+
+Each table stands between two comments, ``<!-- NAME -->`` and ``<!-- /NAME -->``, and is made
+from ``NAME.json``, which the benchmark NAME wrote. Where it has not been run, nothing stands
+there.
+
+    python data/benchmarks/reliability.py
+"""
+
+import json
+from typing import Any
+
+import clients
+import kill_indexing
+import many_files
+import typer
+from figures import HERE, REPOSITORY, write_text
+
+PAGE = REPOSITORY / "docs" / "reliability.md"
+BENCHMARKS = {"kill_indexing": kill_indexing, "clients": clients, "many_files": many_files}
+
+
+def main() -> None:
+    """Write the page anew."""
+    text = filled(PAGE.read_text("utf-8"))
+    write_text(PAGE, text)
+    for name in BENCHMARKS:
+        state = "filled in" if measured(name) is not None else "not measured yet"
+        typer.echo(f"{name}: {state}")
+
+
+def filled(page: str) -> str:
+    """The page with each table as it was last measured."""
+    for name in BENCHMARKS:
+        found = measured(name)
+        table = "" if found is None else f"\n{_described(name, found)}\n"
+        before, begin, rest = page.partition(f"<!-- {name} -->")
+        _, end, after = rest.partition(f"<!-- /{name} -->")
+        if not end:
+            raise ValueError(f"{PAGE} has no place for the table of {name}")
+        page = f"{before}{begin}\n{table}{end}{after}"
+    return page
+
+
+def measured(name: str) -> dict[str, Any] | None:
+    """What a benchmark wrote; None if it has not been run."""
+    path = HERE / f"{name}.json"
+    if not path.exists():
+        return None
+    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return content
+
+
+def _described(name: str, found: dict[str, Any]) -> str:
+    stamp = found["stamp"]
+    where = f"{stamp['machine']}, {stamp['date'][:10]}; {stamp['statistic']}."
+    return f"{BENCHMARKS[name].table(found['results'])}\n\n{where}\n"
+
+
+if __name__ == "__main__":
+    typer.run(main)
