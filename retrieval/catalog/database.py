@@ -14,6 +14,15 @@ from retrieval.spec.errors import CatalogError
 Record = tuple[Any, ...]
 
 _LOCK_SECONDS = 30.0
+_NOT_WRITABLE = "; make that folder writable, or choose another --home"
+_IS_BUSY = "; another leanclip is writing to it, try again"
+_HINTS = {
+    sqlite3.SQLITE_BUSY: _IS_BUSY,
+    sqlite3.SQLITE_LOCKED: _IS_BUSY,
+    sqlite3.SQLITE_CANTOPEN: _NOT_WRITABLE,
+    sqlite3.SQLITE_READONLY: _NOT_WRITABLE,
+    sqlite3.SQLITE_FULL: "; what was finished is kept: make room and run it again",
+}
 
 
 class Database:
@@ -28,9 +37,14 @@ class Database:
         """Open the catalog at ``path``; make it, and its folder, when there is none.
 
         Raises:
-            CatalogError: Damaged, locked for long, another program's, or a newer one.
+            CatalogError: Damaged, locked for long, another program's, or a newer one; or its folder
+                cannot be made or written to.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise CatalogError(f"{path.parent}: {reason}{_NOT_WRITABLE}") from error
         with _explained(path):
             connection = sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)
             try:
@@ -120,8 +134,9 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        busy = "; another leanclip is writing to it, try again" if "locked" in str(error) else ""
-        raise CatalogError(f"{path}: {error}{busy}") from error
+        # The low byte of an error's code says of which kind it is.
+        hint = _HINTS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
+        raise CatalogError(f"{path}: {error}{hint}") from error
     except sqlite3.DatabaseError as error:
         raise CatalogError(
             f"{path} is damaged ({error}); move it aside and index your photos again"
