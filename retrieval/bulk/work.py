@@ -1,6 +1,5 @@
 """The two kinds of work on a shard, as values that can be sent to another machine."""
 
-import os
 import platform
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,8 +9,10 @@ from retrieval.bulk.folder import OutputFolder
 from retrieval.bulk.ivfpq import write_part
 from retrieval.bulk.plan import Plan, key_of, read_plan
 from retrieval.bulk.shard import Advance, embed_shard
-from retrieval.encode.load import DEFAULT, ENVIRONMENT, default_bundle, open_encoder
+from retrieval.encode.load import open_encoder
 from retrieval.encode.protocol import Encoder
+from retrieval.hub.names import DEFAULT, model_folder
+from retrieval.hub.store import packaged_bundle
 from retrieval.spec.errors import CacheError, CorpusError, LeanclipError
 
 
@@ -117,10 +118,10 @@ def named_model(model: str) -> str:
     Raises:
         BundleError: This installation carries no default model.
     """
-    if model == DEFAULT:
-        # Each installation has its own copy, unless this one was pointed elsewhere.
-        return str(default_bundle().absolute()) if os.environ.get(ENVIRONMENT) else DEFAULT
-    return str(Path(model).expanduser().absolute())
+    folder = model_folder(model)
+    # Each installation has its own copy of the packaged model, unless told to use another.
+    packaged = model == DEFAULT and folder == packaged_bundle()
+    return DEFAULT if packaged else str(folder.absolute())
 
 
 def _line(error: LeanclipError | OSError) -> str:

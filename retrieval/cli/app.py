@@ -16,7 +16,7 @@ EXIT_INTERRUPTED = 130
 
 
 class Command(NamedTuple):
-    """Where a sub-command's function lives, and what ``leanclip --help`` says of it."""
+    """Where a sub-command's function (or `typer.Typer`) lives, and what ``--help`` says of it."""
 
     module: str
     function: str
@@ -38,6 +38,7 @@ COMMANDS: dict[str, Command] = {
     "vacuum": Command("vacuum", "vacuum", "Give back the space of photos that are gone."),
     "doctor": Command("doctor", "doctor", "Check catalog and vectors, and mend them."),
     "tune": Command("tune", "tune", "Search a large library within a budget."),
+    "models": Command("models", "models", "List, fetch, choose and remove models."),
     "embed": Command("embed", "embed", "Embed photos by the million.", "distributed"),
     "fetch": Command("data", "fetch", "Fetch COCO or Flickr30k, in Karpathy's split."),
     "cache": Command("cache", "cache", "Store a teacher's embeddings of a corpus.", "train"),
@@ -96,7 +97,9 @@ def _load(name: str, entry: Command) -> Any:
         if entry.extra is None or own:
             raise
         raise MissingExtraError(f"leanclip {name}", entry.extra) from error
-    function: Callable[..., Any] = getattr(module, entry.function)
+    function: typer.Typer | Callable[..., Any] = getattr(module, entry.function)
+    if isinstance(function, typer.Typer):
+        return get_command(function)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name=name)(function)
     return get_command(app)

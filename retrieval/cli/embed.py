@@ -16,7 +16,8 @@ from retrieval.bulk.plan import Wishes
 from retrieval.bulk.work import Runner, named_model
 from retrieval.cli.photos import SKIPPED_SHOWN, JsonOption, note, shown
 from retrieval.cli.progress import StageProgress
-from retrieval.encode.load import DEFAULT, open_encoder
+from retrieval.encode.load import open_encoder
+from retrieval.hub.names import DEFAULT
 
 
 def embed(

@@ -15,7 +15,7 @@ from export.probe.result import ProbeResult
 from export.probe.run import Request, run_probe
 from retrieval.cli.app import EXIT_FAILED
 from retrieval.cli.probe_tables import ratios_as_json, show_probe, show_ratios
-from retrieval.encode.load import DEFAULT, default_bundle
+from retrieval.hub.names import model_folder
 from retrieval.spec.errors import ProbeError
 
 
@@ -97,7 +97,7 @@ def probe(
     if bundle is None:
         raise ProbeError("which bundle? leanclip probe BUNDLE, or leanclip probe default")
     request = Request(
-        folder=default_bundle() if bundle == DEFAULT else Path(bundle),
+        folder=model_folder(bundle),
         kind=device.value,
         formats=_names(formats),
         precisions=_names(precision),

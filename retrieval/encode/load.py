@@ -1,17 +1,13 @@
 """From what a user names to an encoder: the packaged model, a bundle, a checkpoint."""
 
-import os
 from pathlib import Path
 
 from retrieval.encode.onnx import OnnxEncoder
 from retrieval.encode.protocol import Encoder
+from retrieval.hub.names import DEFAULT, model_folder
 from retrieval.spec.bundle import MANIFEST
 from retrieval.spec.errors import BundleError, MissingExtraError
 
-DEFAULT = "default"
-ENVIRONMENT = "LEANCLIP_MODEL"
-
-_PACKAGE = Path(__file__).resolve().parent.parent
 _CHECKPOINT_FILE = "config.json"
 
 
@@ -19,8 +15,8 @@ def open_encoder(source: str | Path = DEFAULT, *, threads: int | None = None) ->
     """Open a model for searching.
 
     Args:
-        source: ``default`` (the packaged bundle, or the one that the environment variable
-            ``LEANCLIP_MODEL`` names), a bundle folder or a checkpoint folder.
+        source: ``default``, the name of a packaged or fetched model, a bundle folder or a
+            checkpoint folder; `retrieval.hub.names` says what each stands for.
         threads: Threads for one tower; None leaves the choice to the back end.
 
     Raises:
@@ -33,36 +29,16 @@ def open_encoder(source: str | Path = DEFAULT, *, threads: int | None = None) ->
         >>> encoder.encode_sentences(["two dogs running in snow"]).shape  # doctest: +SKIP
         (1, 256)
     """
-    folder = default_bundle() if str(source) == DEFAULT else Path(source)
+    folder = model_folder(source)
     if (folder / MANIFEST).is_file():
         return OnnxEncoder(folder, threads=threads)
     if (folder / _CHECKPOINT_FILE).is_file():
         return _open_checkpoint(folder, threads)
     if not folder.exists():
-        raise BundleError(f"there is no model at {folder}")
+        raise BundleError(f"there is no model at {folder}; leanclip models lists those with a name")
     raise BundleError(
         f"{folder} is no model: it has neither {MANIFEST} (a bundle) "
         f"nor {_CHECKPOINT_FILE} (a checkpoint)"
-    )
-
-
-def default_bundle() -> Path:
-    """Folder of the bundle that ``default`` stands for.
-
-    Raises:
-        BundleError: The installation carries none.
-    """
-    named = os.environ.get(ENVIRONMENT)
-    if named:
-        return Path(named).expanduser()
-    installed = _PACKAGE / "default"
-    source_tree = _PACKAGE.parent / "data" / "default"
-    for folder in (installed, source_tree):
-        if (folder / MANIFEST).is_file():
-            return folder
-    raise BundleError(
-        f"this installation carries no default model: install leanclip again, or set {ENVIRONMENT} "
-        "to a bundle folder"
     )
 
 

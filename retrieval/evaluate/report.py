@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from retrieval.corpora.pairs import CaptionedPhoto, flatten_captions
 from retrieval.encode.batches import BATCH_SIZE, Advance, encode_photos, encode_sentences
-from retrieval.encode.load import DEFAULT, default_bundle, open_encoder
+from retrieval.encode.load import open_encoder
 from retrieval.encode.protocol import Embeddings, Encoder
 from retrieval.evaluate.latency import Latency, measure_latency
 from retrieval.evaluate.recall import RetrievalMetrics, evaluate_retrieval
 from retrieval.evaluate.size import ModelSize, measure_size
+from retrieval.hub.names import model_folder
 from retrieval.spec.errors import EvaluationError
 from retrieval.vision.preprocess import load_pixels
 
@@ -101,7 +102,7 @@ def evaluate_model(
     """Open a model and measure it.
 
     Args:
-        source: ``default``, a bundle or a checkpoint folder.
+        source: As for `open_encoder`.
         pairs: As `read_pairs` gives them.
         threads: Threads for embedding; None leaves the choice to the back end.
         latency: Also time single photos and sentences, on one thread.
@@ -114,11 +115,10 @@ def evaluate_model(
     """
     encoder = open_encoder(source, threads=threads)
     embedded = embed_pairs(encoder, pairs, advance=advance)
-    folder = default_bundle() if str(source) == DEFAULT else Path(source)
     return ModelReport(
         name=encoder.name,
         metrics=embedded.metrics(),
-        size=measure_size(folder),
+        size=measure_size(model_folder(source)),
         latency=_latency(source, embedded.pairs) if latency else None,
         unreadable=embedded.unreadable,
     )

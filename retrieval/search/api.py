@@ -7,8 +7,9 @@ import numpy as np
 
 from retrieval.catalog.location import library_home
 from retrieval.encode.batches import encode_photos, encode_sentences
-from retrieval.encode.load import DEFAULT, open_encoder
+from retrieval.encode.load import open_encoder
 from retrieval.encode.protocol import Embeddings
+from retrieval.hub.names import DEFAULT, remembered_name
 from retrieval.search.describe import TEMPLATE, Label, describe_photos
 from retrieval.search.hit import Hits
 from retrieval.search.library import Library, remembered_model
@@ -29,16 +30,15 @@ def open_library(
     Args:
         folder: Photos to index, if any are new; None takes the library as it is.
         home: Folder of the catalog; else ``LEANCLIP_HOME``, else the system's choice.
-        model: ``default`` or a bundle folder; else the model that the library was filled with.
+        model: ``default``, a name that ``leanclip models`` lists or a bundle folder; else the
+            model that the library was filled with.
 
     Raises:
         LeanclipError: The folder, the model or the catalog cannot be used.
     """
     place = library_home(None if home is None else Path(home))
     source = model or remembered_model(place) or DEFAULT
-    if source != DEFAULT:
-        source = str(Path(source).expanduser().resolve())
-    library = Library.open(place, open_encoder(source), source=source)
+    library = Library.open(place, open_encoder(source), source=remembered_name(source))
     if folder is not None:
         try:
             library.ensure_index(Path(folder))
@@ -116,7 +116,7 @@ def describe(
         labels: What to choose from; by default some three hundred everyday things.
         template: A sentence with ``{}`` where the label goes.
         top: At most this many.
-        model: ``default`` or a bundle folder.
+        model: ``default``, a name that ``leanclip models`` lists or a bundle folder.
 
     Raises:
         LeanclipError: The photo or the model cannot be read, or there are no labels.
@@ -134,7 +134,7 @@ def embed(items: Sequence[str | Path], *, model: str = DEFAULT) -> Embeddings:
 
     Args:
         items: Sentences as text, photos as `Path`.
-        model: ``default`` or a bundle folder.
+        model: ``default``, a name that ``leanclip models`` lists or a bundle folder.
 
     Raises:
         LeanclipError: A photo or the model cannot be read.

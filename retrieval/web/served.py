@@ -6,8 +6,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from retrieval.encode.load import DEFAULT, open_encoder
+from retrieval.encode.load import open_encoder
 from retrieval.encode.protocol import Encoder
+from retrieval.hub.names import DEFAULT
 from retrieval.search.library import remembered_model
 from retrieval.spec.errors import LeanclipError
 from retrieval.web.collection import Collection

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from export.verify.golden_check import check_golden
-from retrieval.encode.load import default_bundle, open_encoder
+from retrieval.encode.load import open_encoder
+from retrieval.hub.names import default_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTOS = ROOT / "data" / "photos"

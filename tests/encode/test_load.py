@@ -4,8 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.encode import load
-from retrieval.encode.load import default_bundle, open_encoder
+from retrieval.encode.load import open_encoder
 from retrieval.encode.onnx import OnnxEncoder
 from retrieval.spec.errors import BundleError, CheckpointError, MissingExtraError
 
@@ -20,27 +19,6 @@ def test_a_bundle_and_its_checkpoint_are_one_model(tiny):
         bundle.encode_sentences(["snow"]), checkpoint.encode_sentences(["snow"]), atol=2e-3
     )
     assert checkpoint.encode_sentences([]).shape == (0, checkpoint.dim)
-
-
-def test_default_may_be_named_by_the_environment(tiny, monkeypatch):
-    monkeypatch.setenv(load.ENVIRONMENT, str(tiny))
-    assert open_encoder().name == "tiny"
-    monkeypatch.setenv(load.ENVIRONMENT, str(tiny / "nothing"))
-    with pytest.raises(BundleError, match="there is no model at .*nothing"):
-        open_encoder("default")
-
-
-def test_default_is_packaged_or_in_the_source_tree(tiny, tmp_path, monkeypatch):
-    monkeypatch.delenv(load.ENVIRONMENT, raising=False)
-    package = tmp_path / "retrieval"
-    package.mkdir()
-    monkeypatch.setattr(load, "_PACKAGE", package)
-    with pytest.raises(BundleError, match="carries no default model"):
-        default_bundle()
-    for folder in (tmp_path / "data" / "default", package / "default"):
-        folder.parent.mkdir(exist_ok=True)
-        folder.symlink_to(tiny)
-        assert default_bundle() == folder
 
 
 def test_anything_else_is_one_clear_line(tmp_path):

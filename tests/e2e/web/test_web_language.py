@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 from web_tab import WEB, load_module
 
 from export.verify.golden_inputs import SENTENCES
-from retrieval.encode.load import default_bundle
+from retrieval.hub.names import default_bundle
 from retrieval.language.cleaning import clean
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.spec.bundle import read_bundle

@@ -1,0 +1,1 @@
+"""Models by name: the packaged one, fetched ones, and which of them is the default."""
