@@ -8,7 +8,7 @@ PIP_FLAGS ?=
 WEB := apps/web
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test slow lint study targets bundle web npm tools clean
+.PHONY: help demo test slow lint docs study targets bundle web npm tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs
@@ -58,6 +58,9 @@ lint: $(VENV)/.dev ## Style, types of the search product, and which way imports 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.dev ## Build the site strictly into build/site; open its index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 study: $(VENV)/.dev ## Train and compare what every method is worth, on Flickr8k; resumable
 	$(BIN)/python data/benchmarks/study/run.py --out runs/study
