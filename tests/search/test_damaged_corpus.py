@@ -103,6 +103,22 @@ def test_decoders_that_cannot_start_end_the_run_and_blame_no_photo(
     assert library.ensure_index(tmp_path / "photos").added == 1
 
 
+def test_a_run_with_nothing_to_read_starts_no_decoder(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "photos"
+    for name in ("a", "b", "damaged"):
+        save_colour(folder / f"{name}.png", "red")
+    (folder / "damaged.png").write_bytes(b"no photo")
+    assert library.ensure_index(folder).added == 2
+    (folder / "b.png").unlink()
+    # Any attempt to start one would fail.
+    monkeypatch.setattr(decoding, "COMMAND", (sys.executable, BROKEN_WORKER, "start"))
+    for removed in (1, 0):
+        report = library.ensure_index(folder)
+        assert (report.unchanged, report.removed, len(report.skipped)) == (1, removed, 1)
+
+
 def test_a_decoding_process_ends_with_its_owner(tmp_path: Path) -> None:
     decoder = Decoder(Preprocessing(size=16))
     before = set(psutil.Process().children())
