@@ -134,7 +134,8 @@ class PhotoCard(Answer):
         description="What the camera's clock showed, else when the file was last changed.",
         examples=["2024-06-01T18:30:00"],
     )
-    duration_ms: int | None = Field(description="Of a video.")
+    is_video: bool
+    duration_ms: int | None = Field(description="Of a video that says how long it is.")
     moment_ms: int | None = Field(description="The moment of a video that was found.")
     score: float | None = Field(
         description="Cosine of query and photo; comparable within one answer only.",
@@ -225,6 +226,7 @@ def card(
         width=photo.width,
         height=photo.height,
         date=clock_time(photo.dated),
+        is_video=photo.is_video,
         duration_ms=photo.duration_ms,
         moment_ms=moment_ms,
         score=None if score is None else round(score, 6),

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from retrieval.catalog.catalog import Catalog
 from retrieval.catalog.filters import DATED
 from retrieval.catalog.records import to_path
+from retrieval.vision.decode import is_video_name
 from retrieval.web.errors import GoneError
 
 _COLUMNS = (
@@ -40,6 +41,11 @@ class CataloguedPhoto:
     latitude: float | None
     longitude: float | None
     duration_ms: int | None
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it is played."""
+        return is_video_name(self.path)
 
     @property
     def version(self) -> str:
@@ -103,6 +109,20 @@ def photo_by_id(catalog: Catalog, photo_id: int) -> CataloguedPhoto:
     if photo_id not in found:
         raise GoneError("there is no such photo in this library")
     return found[photo_id]
+
+
+def check_moment(catalog: Catalog, photo_id: int, moment_ms: int) -> None:
+    """Refuse a moment of a video that no search can have found.
+
+    Pictures of any others would let a visitor fill the disk, a millisecond at a time.
+
+    Raises:
+        GoneError: The video is not indexed by a picture of this moment.
+    """
+    if not catalog.read(
+        "SELECT 1 FROM vectors WHERE photo_id = ? AND moment_ms = ?", photo_id, moment_ms
+    ):
+        raise GoneError("no such moment of a video is in this library")
 
 
 def checked_path(catalog: Catalog, photo_id: int) -> Path:

@@ -45,18 +45,26 @@ class Thumbnails:
         self._making: dict[str, asyncio.Future[bytes]] = {}
         self.counts = ThumbnailCounts(0, 0)
 
-    async def get(self, photo: CataloguedPhoto, size: Size) -> bytes:
+    async def get(self, photo: CataloguedPhoto, size: Size, moment_ms: int | None = None) -> bytes:
         """A JPEG that fits the bounds of ``size``, upright, without metadata.
+
+        Args:
+            photo: A photo or a video.
+            size: Which bounds.
+            moment_ms: The moment of a video; None for a typical one.
 
         Raises:
             GoneError: The file is not the one that was catalogued.
             PhotoError: It cannot be decoded.
         """
-        key = hashlib.sha256(f"{photo.id} {photo.version} {size}".encode()).hexdigest()
+        named = f"{photo.id} {photo.version} {size} {moment_ms}"
+        key = hashlib.sha256(named.encode()).hexdigest()
         making = self._making.get(key)
         if making is None:
             loop = asyncio.get_running_loop()
-            making = loop.run_in_executor(self._pool, self._find_or_make, key, photo, size)
+            making = loop.run_in_executor(
+                self._pool, self._find_or_make, key, photo, size, moment_ms
+            )
             self._making[key] = making
             making.add_done_callback(lambda _: self._making.pop(key, None))
         # One visitor who leaves must not cancel it for the others.
@@ -66,14 +74,16 @@ class Thumbnails:
         """Finish the pictures at hand and drop those that wait."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _find_or_make(self, key: str, photo: CataloguedPhoto, size: Size) -> bytes:
+    def _find_or_make(
+        self, key: str, photo: CataloguedPhoto, size: Size, moment_ms: int | None
+    ) -> bytes:
         # A photo that was deleted must not live on as its thumbnail.
         photo.open().close()
         found = self._cache.get(key)
         if found is not None:
             self.counts = ThumbnailCounts(self.counts.kept + 1, self.counts.made)
             return found
-        made = _make(photo.path, size)
+        made = _make(photo.path, size, moment_ms)
         # Between the two looks at the file, its name may have meant another one.
         photo.open().close()
         self._cache.put(key, made)
@@ -81,10 +91,10 @@ class Thumbnails:
         return made
 
 
-def _make(path: Path, size: Size) -> bytes:
+def _make(path: Path, size: Size, moment_ms: int | None) -> bytes:
     bounds = _BOUNDS[size]
     try:
-        picture = open_photo(path, target=min(bounds))
+        picture = open_photo(path, target=min(bounds), moment_ms=moment_ms)
     except PhotoError as error:
         if not path.exists():
             raise GoneError("the photo can no longer be read") from error

@@ -19,6 +19,7 @@ _MEANINGS = {
     409: "It is going on already.",
     413: "The request is larger than this server takes.",
     415: "The file is no photo that can be decoded.",
+    416: "The file has no such part.",
     500: "A library or its model is damaged.",
     503: "The library cannot be read now; try again.",
 }

@@ -48,8 +48,10 @@ export class Library {
     return ask(this.root + path, options);
   }
 
-  thumbnail({ id, version }, size) {
-    return `${this.root}/photos/${id}/thumbnails/${size}?v=${version}`;
+  /** Of a video, the picture of the moment that was found. */
+  thumbnail({ id, version, moment_ms }, size) {
+    const moment = moment_ms === null ? "" : `&moment=${moment_ms}`;
+    return `${this.root}/photos/${id}/thumbnails/${size}?v=${version}${moment}`;
   }
 
   file({ id }) {

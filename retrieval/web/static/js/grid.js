@@ -87,10 +87,11 @@ export class Grid {
     item.style.setProperty("--aspect", clamped(aspect));
     if (photo.width) item.dataset.measured = "";
     item.append(make("span", { className: "tick", ariaHidden: "true" }));
-    if (photo.duration_ms !== null) {
-      const shown = photo.moment_ms ?? photo.duration_ms;
-      item.append(make("span", { className: "time", textContent: duration(shown) }));
-      item.ariaLabel += `, video, ${duration(shown)}`;
+    if (photo.is_video) {
+      const times = [photo.moment_ms, photo.duration_ms].filter((time) => time !== null).map(duration);
+      item.append(make("span", { className: "time", textContent: times.join(" / ") }));
+      const said = photo.moment_ms === null ? times : [`found at ${times.join(" of ")}`];
+      item.ariaLabel = [item.ariaLabel, "video", ...said].join(", ");
     }
     return item;
   }

@@ -2,9 +2,12 @@
 
 import { make } from "./dom.js";
 import { amount, clock, coordinates, duration, fileSize, fullDay } from "./format.js";
+import { Player } from "./player.js";
 
 export class Viewer {
   #turn = 0;
+  #isLost = false;
+  #isUnplayable = false;
 
   /**
    * @param {HTMLDialogElement} dialog
@@ -16,6 +19,10 @@ export class Viewer {
     this.page = page;
     this.place = 0;
     this.picture = dialog.querySelector("img");
+    this.player = new Player(dialog.querySelector("video"), () => {
+      this.#isUnplayable = true;
+      this.#showStage();
+    });
     const actions = {
       previous: () => this.#show(this.place - 1),
       next: () => this.#show(this.place + 1),
@@ -36,12 +43,16 @@ export class Viewer {
     dialog.addEventListener("click", (event) => actions[event.target.closest("[data-act]")?.dataset.act]?.());
     dialog.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (step === undefined || event.altKey) return;
+      // In a video, arrows move through its time.
+      if (step === undefined || event.altKey || event.target.localName === "video") return;
       event.preventDefault();
       this.#show(this.place + step);
     });
-    dialog.addEventListener("close", () => page.grid.focus(this.place));
-    this.picture.addEventListener("error", () => this.#showLost(true));
+    dialog.addEventListener("close", () => {
+      this.player.unload();
+      page.grid.focus(this.place);
+    });
+    this.picture.addEventListener("error", () => this.#showLost());
     swipes(dialog.querySelector(".stage"), (step) => this.#show(this.place + step));
   }
 
@@ -67,9 +78,13 @@ export class Viewer {
     const mine = ++this.#turn;
     const { photo } = this;
     const { library } = grid;
-    this.#showLost(false);
+    this.#isLost = this.#isUnplayable = false;
+    this.#showStage();
+    const poster = library.thumbnail(photo, "large");
     this.picture.alt = photo.name;
-    this.picture.src = library.thumbnail(photo, "large");
+    this.picture.src = poster;
+    this.player.unload();
+    if (photo.is_video) this.player.load(library.file(photo), { poster, name: photo.name, moment: photo.moment_ms });
     this.dialog.querySelector("h2").textContent = photo.name;
     this.#act("download").href = library.file(photo);
     this.#act("previous").disabled = place === 0;
@@ -83,7 +98,7 @@ export class Viewer {
       this.details = details;
       this.dialog.querySelector("dl").replaceChildren(...lines(details, photo));
     } catch {
-      if (mine === this.#turn) this.#showLost(true);
+      if (mine === this.#turn) this.#showLost();
     }
   }
 
@@ -93,10 +108,19 @@ export class Viewer {
     this.#act("select").textContent = isSelected ? "Selected" : "Select";
   }
 
-  #showLost(isLost) {
-    this.picture.hidden = isLost;
-    this.dialog.querySelector(".stage p").hidden = !isLost;
-    if (isLost) this.dialog.querySelector("dl").replaceChildren();
+  #showLost() {
+    this.#isLost = true;
+    this.#showStage();
+    this.dialog.querySelector("dl").replaceChildren();
+  }
+
+  /** The photo, the video, or what there is in its place. */
+  #showStage() {
+    const plays = this.photo.is_video && !this.#isUnplayable;
+    this.player.video.hidden = this.#isLost || !plays;
+    this.picture.hidden = this.#isLost || plays;
+    this.dialog.querySelector(".lost").hidden = !this.#isLost;
+    this.dialog.querySelector(".unplayable").hidden = this.#isLost || !this.#isUnplayable;
   }
 }
 
@@ -126,7 +150,11 @@ function nearby() {
 
 function swipes(area, onSwipe) {
   let from = null;
-  area.addEventListener("touchstart", ({ touches }) => (from = touches.length === 1 ? touches[0].clientX : null), { passive: true });
+  const begin = ({ touches, target }) => {
+    // A finger on a video moves through its time.
+    from = touches.length === 1 && target.localName !== "video" ? touches[0].clientX : null;
+  };
+  area.addEventListener("touchstart", begin, { passive: true });
   area.addEventListener("touchend", ({ changedTouches }) => {
     if (from === null) return;
     const moved = changedTouches[0].clientX - from;
