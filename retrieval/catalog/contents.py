@@ -1,6 +1,8 @@
 """Photos known by their content: the same bytes under another name need no encoding."""
 
 from dataclasses import dataclass, fields
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from retrieval.catalog.catalog import Catalog
@@ -36,21 +38,19 @@ def known_sizes(catalog: Catalog, space: Space) -> set[int]:
 def twins(catalog: Catalog, space: Space, content_sha256: bytes) -> list[Twin]:
     """Photos whose file has this content and that have a vector in ``space``, oldest first."""
     found = catalog.read(
-        f"SELECT id, path, gone_at IS NOT NULL, {', '.join(_DETAILS)} FROM photos "
-        "WHERE content_sha256 = ? AND state = 'ready' ORDER BY id",
+        f"SELECT id, path, gone_at IS NOT NULL, {', '.join(_DETAILS)}, row, moment_ms "
+        "FROM photos JOIN vectors ON photo_id = photos.id AND space_id = ? "
+        "WHERE content_sha256 = ? AND state = 'ready' ORDER BY id, row",
+        space.id,
         content_sha256,
     )
     result = []
-    for photo_id, path, gone, *details in found:
-        vectors = catalog.read(
-            "SELECT row, moment_ms FROM vectors WHERE space_id = ? AND photo_id = ? ORDER BY row",
-            space.id,
-            photo_id,
-        )
-        if vectors:
-            rows, moments = zip(*vectors, strict=True)
-            twin = Twin(photo_id, to_path(path), bool(gone), PhotoDetails(*details), rows, moments)
-            result.append(twin)
+    for photo_id, group in groupby(found, itemgetter(0)):
+        records = list(group)
+        _, path, gone, *details = records[0][:-2]
+        rows, moments = zip(*(record[-2:] for record in records), strict=True)
+        twin = Twin(photo_id, to_path(path), bool(gone), PhotoDetails(*details), rows, moments)
+        result.append(twin)
     return result
 
 

@@ -88,6 +88,47 @@ def test_copies_within_one_run_are_encoded_once(library: Library, photos: Path) 
     assert (report.added, report.reused, encoded(library)) == (9, 5, 4)
 
 
+def test_thousands_of_copies_cost_no_more_each(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.ensure_index(photos)
+    copies = 300
+    for number in range(copies):
+        shutil.copyfile(photos / "red.png", photos / f"copy {number}.png")
+    read, rows = library.catalog.read, [0]
+
+    def count(*question: object) -> list[tuple[object, ...]]:
+        found = read(*question)
+        rows[0] += 1 + len(found)
+        return found
+
+    monkeypatch.setattr(library.catalog, "read", count)
+    assert library.ensure_index(photos).reused == copies
+    assert rows[0] < 10 * copies
+
+
+def test_a_name_taken_by_a_copy_is_no_vanished_photo(library: Library, photos: Path) -> None:
+    """Two reds vanish; a copy of blue takes one's name as reds come back under others."""
+    red = photos.parent / "red.png"
+    shutil.copyfile(photos / "red.png", red)
+    shutil.copyfile(red, photos / "red 2.png")
+    library.ensure_index(photos)
+    _, second = names = sorted(("red.png", "red 2.png"), key=ids(library).__getitem__)
+    for name in names:
+        (photos / name).unlink()
+    library.ensure_index(photos)
+    # In the order in which they are looked at: the second name is taken between two reds.
+    shutil.copyfile(red, photos / "a.png")
+    shutil.copyfile(photos / "blue.png", photos / second)
+    shutil.copyfile(red, photos / "z.png")
+    report = library.ensure_index(photos)
+    assert (report.moved, report.added, report.changed) == (1, 1, 1)
+    assert {hit.path.name for hit in library.search("red", top=2)} == {"a.png", "z.png"}
+    assert {hit.path.name for hit in library.search("blue", top=2)} == {second, "blue.png"}
+    assert library.count() == 6
+    assert library.ensure_index(photos).unchanged == 6
+
+
 def test_copies_of_a_damaged_file_are_each_named(library: Library, photos: Path) -> None:
     for number in range(3):
         (photos / f"bad {number}.png").write_bytes(b"no photo")
