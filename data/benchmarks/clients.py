@@ -17,8 +17,6 @@ import http.client
 import json
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -28,11 +26,11 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import typer
-from figures import HERE, PHOTOS, stamp, write_figures
-from PIL import Image
+from clients_library import index, make_photos, served
+from figures import HERE, stamp, write_figures
 
 from retrieval.catalog.catalog import CATALOG_FILE, Catalog
 
@@ -42,7 +40,6 @@ PACKAGES = ("leanclip", "onnxruntime", "faiss-cpu", "fastapi", "uvicorn", "pillo
 MOST_PHOTOS = 2_000
 _PAGE = 200
 _SHOWN = 60
-_SIDES = (640, 480)
 _SEARCH = "/api/libraries/photos/photos?"
 _PATIENCE = 60.0
 _WORDS = (
@@ -127,8 +124,8 @@ def measured(
     home, pictures = folder / "home", folder / "photos"
     audit = Audit()
     make_photos(pictures / "before", photos, seed=0)
-    _index(home, pictures, model)
-    with _server(home) as address:
+    index(home, pictures, model)
+    with served(home) as address:
         with _searching(address, QUIET, clients, pause) as requests:
             time.sleep(seconds)
         make_photos(pictures / "added", added, seed=1)
@@ -138,7 +135,7 @@ def measured(
             _running(lambda: _audit(address, home, pictures, audit, done)),
         ):
             try:
-                _index(home, pictures, model)
+                index(home, pictures, model)
             finally:
                 done.set()
     return requests + while_indexing, audit
@@ -181,37 +178,6 @@ def table(results: dict[str, Any]) -> str:
         f"{results['photos_looked_for']:,} photos in all: {results['missing']} missing.",
     ]
     return "\n".join(lines)
-
-
-def make_photos(folder: Path, count: int, *, seed: int) -> None:
-    """Write different JPEG files: parts of the sample photos."""
-    folder.mkdir(parents=True)
-    dice = random.Random(seed)
-    samples = [path for path in sorted(PHOTOS.iterdir()) if path.suffix in (".jpg", ".png")]
-    opened = [Image.open(path).convert("RGB") for path in samples]
-    for number in range(count):
-        photo = dice.choice(opened)
-        share = dice.uniform(0.3, 0.9)
-        width, height = int(photo.width * share), int(photo.height * share)
-        left, top = dice.randint(0, photo.width - width), dice.randint(0, photo.height - height)
-        part = photo.resize(_SIDES, box=(left, top, left + width, top + height))
-        part.save(folder / f"{number:05}.jpg", quality=85)
-
-
-@contextmanager
-def _server(home: Path) -> Iterator[str]:
-    command = [*_leanclip("serve"), "--home", str(home), "--port", "0"]
-    with tempfile.TemporaryFile("w+") as complaints:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True)
-        assert process.stdout is not None
-        try:
-            if not (address := process.stdout.readline().strip()):
-                complaints.seek(0)
-                raise RuntimeError(f"leanclip serve ended: {complaints.read().strip()}")
-            yield urlsplit(address).netloc
-        finally:
-            process.terminate()
-            process.communicate()
 
 
 @contextmanager
@@ -301,18 +267,6 @@ def _running(work: Callable[[], None]) -> Iterator[None]:
         going_on = thread.submit(work)
         yield
         going_on.result()
-
-
-def _index(home: Path, pictures: Path, model: str) -> None:
-    command = [*_leanclip("index"), str(pictures), "--home", str(home), "--model", model, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    there = sum(path.is_file() for path in pictures.rglob("*"))
-    if done.returncode or json.loads(done.stdout)["photos"] != there:
-        raise RuntimeError(f"leanclip index: {done.stdout} {done.stderr}")
-
-
-def _leanclip(verb: str) -> list[str]:
-    return [sys.executable, "-m", "retrieval.cli", verb]
 
 
 def _sentence(dice: random.Random) -> str:
