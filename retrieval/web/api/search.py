@@ -1,6 +1,5 @@
 """Searching: in words, by a photo of the library, by an uploaded one, or only by filters."""
 
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -19,34 +18,48 @@ _LONGEST = 1000
 _MOST = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a request asks of photos besides what they show."""
-
-    folder: Annotated[FolderId | None, Query(description="Below this folder.")] = None
+async def chosen_filter(
+    library: ChosenLibrary,
+    folder: Annotated[FolderId | None, Query(description="Below this folder.")] = None,
     after: Annotated[
         date | None, Query(description="Taken on this day or later.", examples=["2024-06-01"])
-    ] = None
+    ] = None,
     before: Annotated[
         date | None, Query(description="Taken before this day.", examples=["2024-07-01"])
-    ] = None
+    ] = None,
     type: Annotated[
         str | None, Query(pattern=r"^[a-z0-9]{1,8}$", description="Suffix.", examples=["jpg"])
-    ] = None
+    ] = None,
     camera: Annotated[
         str | None, Query(min_length=1, max_length=200, examples=["FUJIFILM X100V"])
-    ] = None
+    ] = None,
     latitude: Annotated[
         float | None, Query(ge=-90, le=90, description="Near a place: with `longitude`.")
-    ] = None
-    longitude: Annotated[float | None, Query(ge=-180, le=180)] = None
-    kilometres: Annotated[float, Query(gt=0, le=20_000, description="How near.")] = 10.0
+    ] = None,
+    longitude: Annotated[float | None, Query(ge=-180, le=180)] = None,
+    kilometres: Annotated[float, Query(gt=0, le=20_000, description="How near.")] = 10.0,
+) -> PhotoFilter:
+    """What a request asks of photos besides what they show."""
+    folders: tuple[Path, ...] = ()
+    if folder is not None:
+        folders = (await library.look_up.run(lambda lookups: lookups.folder(folder)),)
+    near = None
+    if latitude is not None and longitude is not None:
+        near = box_around(latitude, longitude, kilometres)
+    return PhotoFilter(
+        folders=folders,
+        after=None if after is None else midnight(after),
+        before=None if before is None else midnight(before),
+        suffixes=() if type is None else (f".{type}",),
+        camera=camera,
+        near=near,
+    )
 
 
 @router.get("/photos", responses=refusals(400, 404, 503))
 async def search(
     library: ChosenLibrary,
-    filters: Annotated[Filters, Depends()],
+    chosen: Annotated[PhotoFilter, Depends(chosen_filter)],
     q: Annotated[
         str, Query(max_length=_LONGEST, description="What photos show.", examples=["dogs in snow"])
     ] = "",
@@ -60,7 +73,6 @@ async def search(
     limit: Annotated[int, Query(ge=1, le=_MOST)] = 60,
 ) -> Photos:
     """The photos that fit best, best first; without anything to look for, the newest first."""
-    chosen = await _filter(library, filters)
     if like is not None:
         path = await library.look_up.run(lambda lookups: checked_path(lookups.catalog, like))
         asked = by_example(path, chosen, like=like)
@@ -91,23 +103,6 @@ async def upload(library: ChosenLibrary, request: Request) -> Example:
     It is made small at once and is gone when the server stops.
     """
     return Example(example=await library.uploads.add(await request.body()))
-
-
-async def _filter(library: Collection, filters: Filters) -> PhotoFilter:
-    folders: tuple[Path, ...] = ()
-    if (folder := filters.folder) is not None:
-        folders = (await library.look_up.run(lambda lookups: lookups.folder(folder)),)
-    near = None
-    if filters.latitude is not None and filters.longitude is not None:
-        near = box_around(filters.latitude, filters.longitude, filters.kilometres)
-    return PhotoFilter(
-        folders=folders,
-        after=None if filters.after is None else midnight(filters.after),
-        before=None if filters.before is None else midnight(filters.before),
-        suffixes=() if filters.type is None else (f".{filters.type}",),
-        camera=filters.camera,
-        near=near,
-    )
 
 
 async def _answer(library: Collection, asked: Asked, offset: int, limit: int) -> Photos:
