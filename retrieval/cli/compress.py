@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,8 @@ from retrieval.cli.app import EXIT_INTERRUPTED
 from retrieval.cli.meters import meters
 from retrieval.cli.progress import StageProgress
 from retrieval.compress.distributed.group import is_first_process, process_group
+from retrieval.compress.plan.bill import Bill
+from retrieval.compress.plan.plan import plan_recipe
 from retrieval.compress.recipe import Recipe, load_recipe
 from retrieval.compress.runner import run_recipe, stage_metrics
 
@@ -23,6 +26,9 @@ def compress(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run.  [default: runs/NAME-OF-RECIPE]")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would cost; a few minutes.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print only JSON on standard output.")
     ] = False,
@@ -34,14 +40,22 @@ def compress(
     command goes on at the next step, with the same losses as if it had never stopped. A
     changed recipe runs again from the first stage that the change concerns.
 
+    --dry-run runs a few real steps of each stage on this machine and reckons time, memory and
+    disk of the whole from them. Where the data of a known data set are not here yet, it takes
+    generated photos and the data set's sizes, and says so.
+
     \b
     leanclip compress data/recipes/flickr8k-student.yaml
     leanclip compress my-recipe.yaml --out runs/first-try
+    leanclip compress data/recipes/paper/coco-vit.yaml --dry-run
     leanclip evaluate runs/first-try/student dev.jsonl
     torchrun --nproc-per-node 4 -m retrieval.compress my-recipe.yaml
     """  # noqa: D301  (click ends re-flowing at a backspace character)
     loaded = load_recipe(recipe)
     folder = out or Path("runs") / loaded.name
+    if dry_run:
+        _show_bill(loaded, folder, as_json=as_json)
+        return
     if is_first_process():
         with process_group(), StageProgress() as progress:
             student = run_recipe(loaded, folder, reporter=progress, meters=meters())
@@ -56,6 +70,54 @@ def compress(
     print(student)
 
 
+def _show_bill(recipe: Recipe, folder: Path, *, as_json: bool) -> None:
+    with StageProgress() as progress:
+        bill = plan_recipe(recipe, folder, reporter=progress)
+    if as_json:
+        whole = {"seconds_left": bill.seconds_left, "memory": bill.memory, "disk": bill.disk}
+        print(json.dumps(asdict(bill) | whole))
+        return
+    Console().print(_bill_table(bill))
+    print(
+        f"To do: {_duration(bill.seconds_left)} on {bill.machine}, "
+        f"{_gigabytes(bill.memory)} of memory, {_gigabytes(bill.disk)} of disk."
+    )
+    for note in bill.notes:
+        print(f"- {note}")
+
+
+def _bill_table(bill: Bill) -> Table:
+    table = Table(title=f"What {bill.recipe} would cost")
+    table.add_column("step")
+    table.add_column("what happens")
+    for name in ("time", "memory", "GPU", "disk", "done"):
+        table.add_column(name, justify="right")
+    for step in bill.steps:
+        table.add_row(
+            step.name,
+            step.what,
+            "as the line allows" if step.seconds is None else _duration(step.seconds),
+            _gigabytes(step.memory),
+            _gigabytes(step.device_memory),
+            _gigabytes(step.disk),
+            f"{step.done:.0%}",
+        )
+    return table
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "under a minute" if seconds else "-"
+    days, rest = divmod(minutes, 24 * 60)
+    hours, minutes = divmod(rest, 60)
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes:02} min"
+
+
+def _gigabytes(size: int | None) -> str:
+    return "-" if not size else f"{size / 1e9:.2f} GB"
+
+
 def _follow(recipe: Recipe, folder: Path) -> None:
     """What the other processes do: their part of the work, and nothing that the first prints."""
     try:
@@ -65,7 +127,7 @@ def _follow(recipe: Recipe, folder: Path) -> None:
         raise typer.Exit(EXIT_INTERRUPTED) from error
 
 
-def _table(stages: list[Mapping[str, Any]]) -> Table:
+def _table(stages: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title="Dev recall@10, size and PyTorch's single-thread speed after each stage")
     table.add_column("stage")
     for name in ("text to photo", "photo to text", "parameters", "ms a photo", "ms a sentence"):

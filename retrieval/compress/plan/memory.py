@@ -1,0 +1,61 @@
+"""Memory of this process and of what its training steps keep for the backward pass."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+_STATUS = Path("/proc/self/status")
+
+
+def peak_memory() -> int | None:
+    """Most bytes that this process has had in memory; None where the system does not say."""
+    if _STATUS.exists():
+        # Unlike `resource`, it does not count what the process was before it became Python.
+        fields = dict(line.split(":", 1) for line in _STATUS.read_text("utf-8").splitlines())
+        return int(fields["VmHWM"].split()[0]) * 1024
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def peak_device_memory() -> int | None:
+    """Most bytes that PyTorch has taken of the GPU; None without one."""
+    return torch.cuda.max_memory_reserved() if torch.cuda.is_available() else None
+
+
+class SavedBytes:
+    """Bytes that forward passes have kept for backward passes, each storage once.
+
+    Attributes:
+        most: Of the step that kept most.
+    """
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._seen: dict[int, int] = {}
+
+    def pack(self, tensor: Tensor) -> Tensor:
+        """Count a tensor that autograd keeps."""
+        storage = tensor.untyped_storage()
+        self._seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    def next_step(self) -> None:
+        """A step has ended."""
+        self.most = max(self.most, sum(self._seen.values()))
+        self._seen = {}
+
+
+@contextmanager
+def counting_saved_bytes() -> Iterator[SavedBytes]:
+    """Count what autograd keeps while the body runs."""
+    saved = SavedBytes()
+    with torch.autograd.graph.saved_tensors_hooks(saved.pack, lambda tensor: tensor):
+        yield saved
