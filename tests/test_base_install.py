@@ -74,15 +74,23 @@ def test_help_names_every_command() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "extra"),
-    [("compress", "train"), ("cache", "train"), ("export", "export"), ("import", "export")],
+    ("arguments", "extra"),
+    [
+        (("compress", "recipe.yaml"), "train"),
+        (("cache", "default", "photos", "out"), "train"),
+        (("extract", "checkpoint", "out", "--params", "1M"), "train"),
+        (("export", "checkpoint", "bundle"), "export"),
+        (("import", "open_clip:ViT-B-32/tag"), "export"),
+    ],
 )
-def test_a_missing_extra_is_one_line_with_what_to_install(command: str, extra: str) -> None:
-    done = leanclip_without_extras(command, "--help")
+def test_a_missing_extra_is_one_line_with_what_to_install(
+    arguments: tuple[str, ...], extra: str
+) -> None:
+    done = leanclip_without_extras(*arguments)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == (
-        f"leanclip: leanclip {command} needs extra packages: pip install 'leanclip[{extra}]'\n"
+        f"leanclip: leanclip {arguments[0]} needs extra packages: pip install 'leanclip[{extra}]'\n"
     )
 
 

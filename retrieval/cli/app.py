@@ -22,7 +22,7 @@ class Command(NamedTuple):
     function: str
     summary: str
     extra: str | None = None
-    """Extra that provides what the module imports, when the base install does not."""
+    """Extra that provides what the command imports, when the base install does not."""
 
 
 COMMANDS: dict[str, Command] = {
@@ -64,7 +64,8 @@ class _InterruptedError(Exception):
 class LazyGroup(TyperGroup):
     """A command group that imports a sub-command's module only when it runs.
 
-    Start-up stays fast, and a missing extra concerns only the command that needs it.
+    Start-up stays fast, and a missing extra concerns only the command that needs it. The modules
+    themselves import what does the work inside their functions, so that ``--help`` is fast, too.
     """
 
     def list_commands(self, ctx: typer.Context) -> list[str]:
@@ -82,6 +83,9 @@ class LazyGroup(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise _InterruptedError from error
+        except ModuleNotFoundError as error:
+            _explain(ctx.invoked_subcommand or "", error)
+            raise
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:
         """List the summaries of the table, importing nothing."""
@@ -89,14 +93,24 @@ class LazyGroup(TyperGroup):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
 
+def _explain(name: str, error: ModuleNotFoundError) -> None:
+    """Raise what a user can act on, when a package of an extra is missing.
+
+    Raises:
+        MissingExtraError: The command needs an extra, and the missing module is not our own.
+    """
+    entry = COMMANDS.get(name)
+    own = (error.name or "").partition(".")[0] in {"retrieval", "export"}
+    if entry is not None and entry.extra is not None and not own:
+        raise MissingExtraError(f"leanclip {name}", entry.extra) from error
+
+
 def _load(name: str, entry: Command) -> Any:
     try:
         module = importlib.import_module(f"retrieval.cli.{entry.module}")
     except ModuleNotFoundError as error:
-        own = (error.name or "").partition(".")[0] in {"retrieval", "export"}
-        if entry.extra is None or own:
-            raise
-        raise MissingExtraError(f"leanclip {name}", entry.extra) from error
+        _explain(name, error)
+        raise
     function: typer.Typer | Callable[..., Any] = getattr(module, entry.function)
     if isinstance(function, typer.Typer):
         return get_command(function)

@@ -1,18 +1,15 @@
 """``leanclip cache``: store a teacher's embeddings of a corpus."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from retrieval.cli.progress import progress_bar
-from retrieval.compress.cache.build import SHARD_SIZE, build_cache
-from retrieval.compress.cache.cache import BuildCounts, TeacherCache
-from retrieval.compress.cache.corpus import Corpus
-from retrieval.compress.teaching.teacher import open_teacher
-from retrieval.encode.batches import BATCH_SIZE
+if TYPE_CHECKING:
+    from retrieval.compress.cache.cache import BuildCounts, TeacherCache
 
 _SKIPPED_SHOWN = 20
 
@@ -34,11 +31,15 @@ def cache(
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the cache.")],
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Photos or sentences that the teacher takes at a time.")
-    ] = BATCH_SIZE,
+        int | None,
+        typer.Option(
+            min=1, help="Photos or sentences that the teacher takes at a time.  [default: 32]"
+        ),
+    ] = None,
     shard_size: Annotated[
-        int, typer.Option(min=1, help="Rows that a killed run may have to do again.")
-    ] = SHARD_SIZE,
+        int | None,
+        typer.Option(min=1, help="Rows that a killed run may have to do again.  [default: 4096]"),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print only JSON on standard output.")
     ] = False,
@@ -55,12 +56,24 @@ def cache(
     leanclip cache runs/teacher data/sentences.txt.gz caches/sentences
     leanclip cache runs/teacher train.jsonl caches/train --json
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from retrieval.cli.progress import progress_bar
+    from retrieval.compress.cache.build import SHARD_SIZE, build_cache
+    from retrieval.compress.cache.cache import BuildCounts
+    from retrieval.compress.cache.corpus import Corpus
+    from retrieval.compress.teaching.teacher import open_teacher
+    from retrieval.encode.batches import BATCH_SIZE
+
     # The corpus first: naming a wrong file should not cost the loading of a large teacher.
     opened = Corpus.open(corpus)
     encoder = open_teacher(teacher)
     with progress_bar("embedding") as show:
         built = build_cache(
-            encoder, opened, out, shard_size=shard_size, batch_size=batch_size, progress=show
+            encoder,
+            opened,
+            out,
+            shard_size=shard_size or SHARD_SIZE,
+            batch_size=batch_size or BATCH_SIZE,
+            progress=show,
         )
     _list_unreadable(built)
     counts = built.built or BuildCounts(0, 0, 0)
@@ -86,6 +99,8 @@ def _summary(built: TeacherCache, counts: BuildCounts, teacher: str) -> dict[str
 
 
 def _list_unreadable(built: TeacherCache) -> None:
+    from rich.console import Console
+
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     for _, reason in built.unreadable[:_SKIPPED_SHOWN]:
         console.print(f"skipped: {reason}")

@@ -1,31 +1,24 @@
 """``leanclip demo``: the whole way on the sample data, offline."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
-from rich.console import Console
 
-from export.bundle import pack_bundle
-from retrieval.cli.progress import StageProgress
-from retrieval.compress.recipe import Recipe, make_recipe
-from retrieval.compress.runner import run_recipe
-from retrieval.compress.scenes import write_scenes
-from retrieval.corpora.pairs import read_pairs
-from retrieval.corpora.photos import find_photos
-from retrieval.encode.load import open_encoder
-from retrieval.evaluate.report import ModelReport, evaluate_model
-from retrieval.evaluate.table import csv_table, rich_table
-from retrieval.models.checkpoint import load_checkpoint
-from retrieval.search.library import Library
-from retrieval.search.sheet import Section, write_contact_sheet
 from retrieval.spec.errors import CorpusError
-from retrieval.spec.files import replacing
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from retrieval.compress.recipe import Recipe
+    from retrieval.evaluate.report import ModelReport
+    from retrieval.search.sheet import Section
 
 _SAMPLE_DATA = Path(__file__).resolve().parents[2] / "data"
 _SCENES = 1600
@@ -66,6 +59,13 @@ def demo(
     leanclip demo
     leanclip demo --out /tmp/demo
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from rich.console import Console
+
+    from retrieval.cli.progress import StageProgress
+    from retrieval.compress.runner import run_recipe
+    from retrieval.evaluate.table import csv_table, rich_table
+    from retrieval.spec.files import replacing
+
     started = time.monotonic()
     sample = _SampleData(data)
     console = Console(stderr=True, highlight=False)
@@ -104,6 +104,9 @@ class _SampleData:
 
 def _draw_scenes(sample: _SampleData, out: Path) -> dict[str, Path]:
     """Pairs to train on, photos without captions, and pairs to evaluate on."""
+    from retrieval.compress.scenes import write_scenes
+    from retrieval.corpora.photos import find_photos
+
     backgrounds = find_photos(sample.photos)
     # Sets of different seeds share no composition, so dev stays unseen.
     sets = {"pairs": (_SCENES, 1), "unlabelled": (_UNLABELLED, 2), "dev": (_DEV_SCENES, 3)}
@@ -120,6 +123,10 @@ def _draw_scenes(sample: _SampleData, out: Path) -> dict[str, Path]:
 
 
 def _recipe(sample: _SampleData, scenes: Mapping[str, Path]) -> Recipe:
+    import yaml
+
+    from retrieval.compress.recipe import make_recipe
+
     value: dict[str, Any] = yaml.safe_load(sample.recipe.read_text("utf-8"))
     # Where the scenes lie depends on --out; all else stands in the recipe.
     value["data"] |= {
@@ -131,6 +138,9 @@ def _recipe(sample: _SampleData, scenes: Mapping[str, Path]) -> Recipe:
 
 
 def _export(sample: _SampleData, out: Path) -> dict[str, Path]:
+    from export.bundle import pack_bundle
+    from retrieval.models.checkpoint import load_checkpoint
+
     sources = {
         "teacher": sample.teacher,
         "student, stage 1": out / "run" / "2-distil-text",
@@ -144,6 +154,9 @@ def _export(sample: _SampleData, out: Path) -> dict[str, Path]:
 
 
 def _evaluate(bundles: Mapping[str, Path], dev: Path) -> list[ModelReport]:
+    from retrieval.corpora.pairs import read_pairs
+    from retrieval.evaluate.report import evaluate_model
+
     pairs = read_pairs(dev)
     return [
         replace(evaluate_model(bundle, pairs, latency=True), name=name)
@@ -152,6 +165,8 @@ def _evaluate(bundles: Mapping[str, Path], dev: Path) -> list[ModelReport]:
 
 
 def _search(sample: _SampleData, out: Path, student: Path, scenes: Path) -> Path:
+    from retrieval.search.sheet import write_contact_sheet
+
     sections = [
         *_sections(out / "library", student, scenes / "images", _SCENE_QUERIES, "new student"),
         *_sections(out / "library", "default", sample.photos, _PHOTO_QUERIES, "default model"),
@@ -164,6 +179,10 @@ def _search(sample: _SampleData, out: Path, student: Path, scenes: Path) -> Path
 def _sections(
     home: Path, model: str | Path, photos: Path, queries: Sequence[str], label: str
 ) -> list[Section]:
+    from retrieval.encode.load import open_encoder
+    from retrieval.search.library import Library
+    from retrieval.search.sheet import Section
+
     with Library.open(home, open_encoder(model)) as library:
         library.ensure_index(photos)
         return [

@@ -1,8 +1,10 @@
 """``leanclip describe``: words for photos, out of a list of labels."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,9 +16,11 @@ from retrieval.cli.photos import (
     ModelOption,
     shown,
 )
-from retrieval.search.describe import TEMPLATE, Description, describe_photos, labels_in
-from retrieval.search.library import remembered_model
+from retrieval.search.describe import TEMPLATE
 from retrieval.spec.errors import QueryError
+
+if TYPE_CHECKING:
+    from retrieval.search.describe import Description
 
 
 def describe(
@@ -45,6 +49,9 @@ def describe(
     leanclip describe *.jpg --label cat --label dog --label "an empty garden" --top 1
     leanclip describe scan.png --labels kinds.txt --template "a scanned {}" --json
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from retrieval.search.describe import describe_photos, labels_in
+    from retrieval.search.library import remembered_model
+
     if label and labels:
         raise QueryError("--label and --labels exclude each other; choose one")
     chosen = labels_in(labels) if labels else label

@@ -1,16 +1,16 @@
 """``leanclip doctor``: check the library, and mend it."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retrieval.catalog.catalog import CATALOG_FILE, Catalog
 from retrieval.catalog.location import library_home
-from retrieval.catalog.upkeep import photos_without_vector
 from retrieval.cli.photos import (
     HomeOption,
     JsonOption,
@@ -18,10 +18,12 @@ from retrieval.cli.photos import (
     opened_library,
     shown,
 )
-from retrieval.search.indexing.roots import Root, indexed_roots
-from retrieval.search.upkeep.checks import Finding, findings
-from retrieval.search.upkeep.recover import damage, put_aside
 from retrieval.spec.errors import LeanclipError
+
+if TYPE_CHECKING:
+    from retrieval.catalog.catalog import Catalog
+    from retrieval.search.indexing.roots import Root
+    from retrieval.search.upkeep.checks import Finding
 
 
 def doctor(
@@ -59,6 +61,12 @@ def _verdict(finding: Finding) -> str:
 
 
 def _examined(home: Path, repair: bool) -> Iterator[Finding]:
+    from retrieval.catalog.catalog import CATALOG_FILE, Catalog
+    from retrieval.catalog.upkeep import photos_without_vector
+    from retrieval.search.indexing.roots import indexed_roots
+    from retrieval.search.upkeep.checks import Finding, findings
+    from retrieval.search.upkeep.recover import damage
+
     if not (home / CATALOG_FILE).exists():
         yield Finding("nothing is indexed yet", sound=True)
         return
@@ -84,11 +92,16 @@ def _examined(home: Path, repair: bool) -> Iterator[Finding]:
 
 
 def _still_missing(catalog: Catalog, fingerprint: str) -> int:
+    from retrieval.catalog.upkeep import photos_without_vector
+
     space = catalog.space(fingerprint)
     return 0 if space is None else photos_without_vector(catalog, space)
 
 
 def _recovered(home: Path, wrong: str, repair: bool) -> Iterator[Finding]:
+    from retrieval.search.upkeep.checks import Finding
+    from retrieval.search.upkeep.recover import put_aside
+
     if not repair:
         yield Finding(f"the catalog is damaged: {wrong}", sound=False)
         return
@@ -101,6 +114,8 @@ def _recovered(home: Path, wrong: str, repair: bool) -> Iterator[Finding]:
 
 
 def _indexed_again(home: Path, roots: list[Root], source: str | None) -> Iterator[Finding]:
+    from retrieval.search.upkeep.checks import Finding
+
     if not roots:
         return
     with opened_library(home, source) as library:

@@ -1,23 +1,22 @@
 """``leanclip embed``: embed photos by the million, here or on many machines."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from retrieval.bulk.cluster import RayRunner
-from retrieval.bulk.embed import EmbedReport
-from retrieval.bulk.embed import embed as embed_shards
-from retrieval.bulk.local import LocalRunner
-from retrieval.bulk.plan import Wishes
-from retrieval.bulk.work import Runner, named_model
 from retrieval.cli.photos import SKIPPED_SHOWN, JsonOption, note, shown
-from retrieval.cli.progress import StageProgress
-from retrieval.encode.load import open_encoder
 from retrieval.hub.names import DEFAULT
+
+if TYPE_CHECKING:
+    from retrieval.bulk.embed import EmbedReport
+    from retrieval.bulk.work import Runner
+    from retrieval.cli.progress import StageProgress
 
 
 def embed(
@@ -85,6 +84,11 @@ def embed(
     leanclip embed /nas/photos /nas/embeddings --ray 10.0.0.5:6379
     leanclip embed photos embeddings --ray local --workers 4
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from retrieval.bulk.embed import embed as embed_shards
+    from retrieval.bulk.plan import Wishes
+    from retrieval.bulk.work import named_model
+    from retrieval.encode.load import open_encoder
+
     name = named_model(model)
     encoder = open_encoder(name)
     # On other machines, the folder of this command means nothing.
@@ -119,6 +123,8 @@ class _Bars:
         self._bars: StageProgress | None = None
 
     def begin(self, title: str, total: int, done: int = 0) -> None:
+        from retrieval.cli.progress import StageProgress
+
         if self._bars is None:
             self._bars = self._stack.enter_context(StageProgress())
         self._bars.begin(title, total, done)
@@ -130,6 +136,9 @@ class _Bars:
 
 @contextmanager
 def _runner(ray: str | None, out: Path, model: str, workers: int | None) -> Iterator[Runner]:
+    from retrieval.bulk.cluster import RayRunner
+    from retrieval.bulk.local import LocalRunner
+
     if ray is None:
         yield LocalRunner(out, model, workers)
         return

@@ -1,17 +1,17 @@
 """``leanclip evaluate``: recall@k of a model on captioned photos."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from retrieval.cli.progress import progress_bar
-from retrieval.corpora.pairs import CaptionedPhoto, read_pairs
-from retrieval.evaluate.recall import Ranking
-from retrieval.evaluate.report import ModelReport, evaluate_model
+if TYPE_CHECKING:
+    from retrieval.corpora.pairs import CaptionedPhoto
+    from retrieval.evaluate.recall import Ranking
+    from retrieval.evaluate.report import ModelReport
 
 _REASONS_SHOWN = 5
 
@@ -52,6 +52,8 @@ def evaluate(
     leanclip evaluate runs/student dev.jsonl --latency
     leanclip evaluate bundle dev.jsonl --json | jq '.text_to_image["recall@1"]'
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from retrieval.corpora.pairs import read_pairs
+
     report = _evaluate(model, read_pairs(pairs), threads=threads, latency=latency)
     _warn_of_unreadable(report)
     if as_json:
@@ -63,6 +65,9 @@ def evaluate(
 def _evaluate(
     model: str, pairs: list[CaptionedPhoto], *, threads: int | None, latency: bool
 ) -> ModelReport:
+    from retrieval.cli.progress import progress_bar
+    from retrieval.evaluate.report import evaluate_model
+
     total = len(pairs) + sum(len(pair.captions) for pair in pairs)
     done = 0
     with progress_bar("embedding", total) as show:
@@ -76,6 +81,8 @@ def _evaluate(
 
 
 def _warn_of_unreadable(report: ModelReport) -> None:
+    from rich.console import Console
+
     if not report.unreadable:
         return
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
@@ -87,6 +94,9 @@ def _warn_of_unreadable(report: ModelReport) -> None:
 
 
 def _show(report: ModelReport) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     metrics = report.metrics
     table = Table(title=f"{metrics.photos:,} photos, {metrics.captions:,} captions")
     table.add_column(report.name)

@@ -4,11 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from export.bundle import UNKNOWN_LICENCE, check_target, pack_bundle
-from export.targets.registry import require_converters
-from export.verify.save import recommend as recommend_files
 from retrieval.cli.packing import (
     AsJson,
     CalibrationPhotos,
@@ -18,8 +14,6 @@ from retrieval.cli.packing import (
     listed,
     print_bundle,
 )
-from retrieval.corpora.pairs import read_pairs
-from retrieval.models.checkpoint import load_checkpoint
 
 
 def export(
@@ -41,7 +35,9 @@ def export(
     ] = None,
     calibrate: CalibrationPhotos = None,
     sentences: CalibrationSentences = None,
-    licence: Annotated[str, typer.Option(help="Terms of the weights.")] = UNKNOWN_LICENCE,
+    licence: Annotated[
+        str | None, typer.Option(help="Terms of the weights.  [default: unknown]")
+    ] = None,
     data: Annotated[
         list[str] | None, typer.Option(help="Name of training data; may be repeated.")
     ] = None,
@@ -86,6 +82,14 @@ def export(
         --recommend dev.jsonl
     leanclip search "two dogs in snow" ~/Pictures --model student.bundle
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from rich.console import Console
+
+    from export.bundle import UNKNOWN_LICENCE, check_target, pack_bundle
+    from export.targets.registry import require_converters
+    from export.verify.save import recommend as recommend_files
+    from retrieval.corpora.pairs import read_pairs
+    from retrieval.models.checkpoint import load_checkpoint
+
     formats = listed(to)
     require_converters(formats)
     check_target(bundle)
@@ -100,7 +104,7 @@ def export(
             image_precision=listed(image_precision),
             text_precision=listed(text_precision),
             calibration=calibration_for(source, calibrate, sentences),
-            licence=licence,
+            licence=licence or UNKNOWN_LICENCE,
             training_data=data or (),
             model_card=card,
             tell=status.update,

@@ -1,36 +1,28 @@
 """``leanclip extract``: cut a smaller model out of a checkpoint."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import ValidationError
-from rich.console import Console
-from rich.table import Table
 
-from retrieval.cli.meters import meter_for, meters
-from retrieval.cli.progress import progress_bar
-from retrieval.compress.elastic.extract import Cut, Ordered, ordered
-from retrieval.compress.elastic.extract import extract as extract_cut
-from retrieval.compress.elastic.nesting import read_nesting
-from retrieval.compress.elastic.tiers import WHOLE
-from retrieval.compress.prune.budget import HOST, Budget
-from retrieval.compress.prune.meter import Meter, SteadyMeter
-from retrieval.corpora.pairs import CaptionedPhoto, read_pairs
-from retrieval.evaluate.recall import RetrievalMetrics
-from retrieval.evaluate.report import evaluate_model
-from retrieval.models.checkpoint import (
-    WEIGHTS,
-    Checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
-from retrieval.models.dual_encoder import DualEncoder, parameter_count
 from retrieval.spec.errors import CheckpointError, RecipeError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from retrieval.compress.elastic.extract import Cut, Ordered
+    from retrieval.compress.prune.budget import Budget
+    from retrieval.compress.prune.meter import Meter
+    from retrieval.corpora.pairs import CaptionedPhoto
+    from retrieval.evaluate.recall import RetrievalMetrics
+    from retrieval.models.checkpoint import Checkpoint
+    from retrieval.models.dual_encoder import DualEncoder
 
 _NOT_TRAINED = (
     "was not trained to be cut: units go by the magnitude of their weights, and recall falls "
@@ -60,8 +52,11 @@ def extract(
     ] = None,
     tower: Annotated[TowerName | None, typer.Option(help="Limit and cut this tower alone.")] = None,
     target: Annotated[
-        str, typer.Option(help="Where milliseconds are measured: host (ONNX Runtime) or torch.")
-    ] = HOST,
+        str | None,
+        typer.Option(
+            help="Where milliseconds are measured: host (ONNX Runtime) or torch.  [default: host]"
+        ),
+    ] = None,
     dev: Annotated[
         Path | None,
         typer.Option(metavar="PAIRS.jsonl", help="Captioned photos to measure recall on."),
@@ -82,6 +77,17 @@ def extract(
     leanclip extract runs/elastic/student watch --params 2M --dev dev.jsonl
     leanclip extract runs/elastic/student small-text --bytes 5MB --tower text
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from rich.console import Console
+
+    from retrieval.cli.meters import meter_for, meters
+    from retrieval.compress.elastic.extract import ordered
+    from retrieval.compress.elastic.nesting import read_nesting
+    from retrieval.compress.prune.budget import HOST
+    from retrieval.compress.prune.meter import SteadyMeter
+    from retrieval.corpora.pairs import read_pairs
+    from retrieval.models.checkpoint import load_checkpoint
+
+    target = target or HOST
     budget = _budget(params, size, ms, tower, target)
     _check_place(checkpoint, out)
     meter = SteadyMeter(meter_for(target, meters()))
@@ -117,6 +123,10 @@ def extract(
 def _budget(
     params: str | None, size: str | None, ms: float | None, tower: TowerName | None, target: str
 ) -> Budget:
+    from pydantic import ValidationError
+
+    from retrieval.compress.prune.budget import Budget
+
     given = {"parameters": params, "bytes": size, "ms": ms}
     limits = {name: value for name, value in given.items() if value is not None}
     if len(limits) != 1:
@@ -138,6 +148,8 @@ def _check_place(checkpoint: Path, out: Path) -> None:
     Raises:
         CheckpointError: ``out`` is the checkpoint itself or holds something else.
     """
+    from retrieval.models.checkpoint import WEIGHTS
+
     if out.resolve() == checkpoint.resolve():
         raise CheckpointError(f"{out} is the checkpoint to cut from; choose another folder")
     if out.exists() and not (out / WEIGHTS).is_file():
@@ -145,6 +157,9 @@ def _check_place(checkpoint: Path, out: Path) -> None:
 
 
 def _cut(source: Ordered, budget: Budget, loaded: Checkpoint, meter: Meter) -> Cut:
+    from retrieval.cli.progress import progress_bar
+    from retrieval.compress.elastic.extract import extract as extract_cut
+
     with progress_bar("trying sizes") as show:
         # Bisection over 128 sizes takes at most nine tries for each part that is cut.
         parts = len(source.towers) if budget.kind == "ms" and budget.tower is None else 1
@@ -180,6 +195,8 @@ def _save(
     source: Ordered,
     recall: Mapping[str, Any] | None,
 ) -> None:
+    from retrieval.models.checkpoint import save_checkpoint
+
     metrics = {
         "extracted": {
             "from": loaded.fingerprint,
@@ -194,6 +211,9 @@ def _save(
 
 
 def _measured(folder: Path, pairs: list[CaptionedPhoto]) -> Mapping[str, Any]:
+    from retrieval.cli.progress import progress_bar
+    from retrieval.evaluate.report import evaluate_model
+
     total = len(pairs) + sum(len(pair.captions) for pair in pairs)
     done = 0
     with progress_bar(f"embedding with {folder.name}", total) as show:
@@ -208,6 +228,8 @@ def _measured(folder: Path, pairs: list[CaptionedPhoto]) -> Mapping[str, Any]:
 
 
 def _figures(model: DualEncoder, loaded: Checkpoint, meter: Meter) -> dict[str, Any]:
+    from retrieval.models.dual_encoder import parameter_count
+
     parameters = {side: parameter_count(getattr(model, side)) for side in ("image", "text")}
     tokenizer = loaded.tokenizer
     return {
@@ -219,6 +241,10 @@ def _figures(model: DualEncoder, loaded: Checkpoint, meter: Meter) -> dict[str, 
 
 
 def _table(report: Mapping[str, Any], target: str) -> Table:
+    from rich.table import Table
+
+    from retrieval.compress.elastic.tiers import WHOLE
+
     sizes = ", ".join(
         f"{side} {100 * tier['width']:.0f} % wide"
         + ("" if tier["depth"] == WHOLE.depth else f" and {100 * tier['depth']:.0f} % deep")

@@ -1,37 +1,29 @@
 """``leanclip fit``: find the shape of a student under a number of milliseconds."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
-from pydantic import ValidationError
-from rich.console import Console
-from rich.table import Table
 
-from retrieval.cli.meters import meter_for, meters
-from retrieval.cli.progress import StageProgress
-from retrieval.compress.elastic.extract import Ordered, ordered
-from retrieval.compress.elastic.nesting import read_nesting
-from retrieval.compress.fit.findings import Findings
-from retrieval.compress.fit.plot import plot_front
-from retrieval.compress.fit.search import Found, Point, make_search
 from retrieval.compress.fit.settings import Search
-from retrieval.compress.fit.space import Space
-from retrieval.compress.prune.budget import HOST
-from retrieval.compress.prune.meter import Meter, SteadyMeter
-from retrieval.compress.prune.select import indices
-from retrieval.corpora.pairs import CaptionedPhoto, read_pairs
-from retrieval.evaluate.latency import machine_name
-from retrieval.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from retrieval.models.dual_encoder import DualEncoder
-from retrieval.models.surgery.shrink import shrink
 from retrieval.spec.errors import CheckpointError, RecipeError
-from retrieval.spec.files import replacing, sha256_json
-from retrieval.spec.tower import Tower
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from retrieval.compress.elastic.extract import Ordered
+    from retrieval.compress.fit.findings import Findings
+    from retrieval.compress.fit.search import Found, Point
+    from retrieval.compress.prune.meter import Meter
+    from retrieval.corpora.pairs import CaptionedPhoto
+    from retrieval.models.checkpoint import Checkpoint
+    from retrieval.models.dual_encoder import DualEncoder
+    from retrieval.spec.tower import Tower
 
 _STUDENT = "student"
 _RECIPE = "recipe.yaml"
@@ -59,8 +51,11 @@ def fit(
         float, typer.Option(metavar="MS", min=0.001, help="Most milliseconds of each tower.")
     ],
     target: Annotated[
-        str, typer.Option(help="Where they are measured: host (ONNX Runtime) or torch.")
-    ] = HOST,
+        str | None,
+        typer.Option(
+            help="Where they are measured: host (ONNX Runtime) or torch.  [default: host]"
+        ),
+    ] = None,
     tower: Annotated[
         TowerName | None, typer.Option(help="Search this tower alone.  [default: both]")
     ] = None,
@@ -104,6 +99,20 @@ def fit(
     leanclip fit runs/elastic/student dev.jsonl --ms 2 --tower text --out runs/text-2ms
     leanclip fit teacher dev.jsonl --ms 8 --measure 12 --population 8 --generations 3
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from rich.console import Console
+
+    from retrieval.cli.meters import meter_for, meters
+    from retrieval.cli.progress import StageProgress
+    from retrieval.compress.elastic.extract import ordered
+    from retrieval.compress.elastic.nesting import read_nesting
+    from retrieval.compress.fit.plot import plot_front
+    from retrieval.compress.fit.search import make_search
+    from retrieval.compress.fit.space import Space
+    from retrieval.compress.prune.budget import HOST
+    from retrieval.compress.prune.meter import SteadyMeter
+    from retrieval.corpora.pairs import read_pairs
+    from retrieval.models.checkpoint import load_checkpoint, save_checkpoint
+
     settings = _settings(
         measured=measure,
         population=population,
@@ -112,6 +121,7 @@ def fit(
         per_layer=per_layer or None,
         seed=seed,
     )
+    target = target or HOST
     meter = SteadyMeter(meter_for(target, meters()))
     captioned = read_pairs(pairs)
     loaded = load_checkpoint(checkpoint)
@@ -155,6 +165,8 @@ def fit(
 
 
 def _settings(**entries: Any) -> Search:
+    from pydantic import ValidationError
+
     try:
         return Search.model_validate(entries)
     except ValidationError as error:
@@ -171,6 +183,10 @@ def _findings(
     target: str,
 ) -> Findings:
     """Figures of earlier runs on the same checkpoint, machine and photos."""
+    from retrieval.compress.fit.findings import Findings
+    from retrieval.evaluate.latency import machine_name
+    from retrieval.spec.files import sha256_json
+
     shapes = {
         "checkpoint": loaded.fingerprint,
         "tower": side,
@@ -187,6 +203,9 @@ def _findings(
 
 
 def _student(source: Ordered, found: Mapping[Tower, Found]) -> DualEncoder:
+    from retrieval.compress.prune.select import indices
+    from retrieval.models.surgery.shrink import shrink
+
     keep = {name: mask for one in found.values() for name, mask in one.keep.items()}
     return shrink(source.model, indices(keep))
 
@@ -200,6 +219,8 @@ def _report(
     ms: float,
     target: str,
 ) -> dict[str, Any]:
+    from retrieval.evaluate.latency import machine_name
+
     return {
         "from": loaded.fingerprint,
         "ms": ms,
@@ -217,6 +238,10 @@ def _report(
 
 def _write_recipe(path: Path, student: DualEncoder, towers: tuple[Tower, ...]) -> None:
     """What `leanclip compress` needs to fine-tune the shape, but for the data."""
+    import yaml
+
+    from retrieval.spec.files import replacing
+
     config = student.config.model_dump(mode="json", exclude_defaults=True)
     kinds = {"image": student.config.image.kind, "text": student.config.text.kind}
     recipe = {
@@ -241,6 +266,8 @@ def _title(side: Tower, target: str) -> str:
 
 
 def _table(side: Tower, found: Found, target: str, ms: float) -> Table:
+    from rich.table import Table
+
     table = Table(
         title=f"Front of {len(found.points)} shapes of the {side} tower on {target}, {ms:g} ms",
         title_justify="left",

@@ -1,16 +1,19 @@
 """``leanclip forget``: take photos or folders out of the catalog."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retrieval.catalog.catalog import CATALOG_FILE, Catalog
 from retrieval.catalog.location import library_home
-from retrieval.catalog.upkeep import forget as forget_in
 from retrieval.cli.photos import HomeOption, JsonOption, shown
 from retrieval.spec.errors import CatalogError
+
+if TYPE_CHECKING:
+    from retrieval.catalog.catalog import Catalog
 
 
 def forget(
@@ -30,6 +33,8 @@ def forget(
     leanclip forget ~/Pictures/work
     leanclip forget /mnt/old-drive ~/Pictures/scan.png
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from retrieval.catalog.catalog import CATALOG_FILE, Catalog
+
     catalog_file = library_home(home) / CATALOG_FILE
     if not catalog_file.exists():
         raise CatalogError("nothing is indexed yet, so there is nothing to forget")
@@ -44,6 +49,8 @@ def forget(
 
 
 def _forget(place: Path, catalog: Catalog) -> int:
+    from retrieval.catalog.upkeep import forget as forget_in
+
     absolute = place.expanduser().absolute()
     # A photo may be catalogued under the name of a link, which must not be followed.
     names = dict.fromkeys((absolute.parent.resolve() / absolute.name, absolute.resolve()))

@@ -1,24 +1,21 @@
 """``leanclip import``: turn a stock model into a bundle."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from export.bundle import UNKNOWN_LICENCE, check_target, pack_bundle
-from export.mobile import MOBILE_FORMATS, Judge, pack_mobile
-from export.report import read_report
-from export.targets.registry import require_converters
 from retrieval.cli.packing import AsJson, calibration_for, listed, print_bundle
-from retrieval.corpora.pairs import CaptionedPhoto, read_pairs
-from retrieval.models.checkpoint import Checkpoint
-from retrieval.models.stock import OPEN_CLIP, load_stock
-from retrieval.spec.bundle import Bundle
 from retrieval.spec.errors import ExportError
-from retrieval.spec.tower import TOWERS
+
+if TYPE_CHECKING:
+    from export.mobile import Judge
+    from retrieval.corpora.pairs import CaptionedPhoto
+    from retrieval.models.checkpoint import Checkpoint
+    from retrieval.spec.bundle import Bundle
 
 
 def import_model(
@@ -57,7 +54,9 @@ def import_model(
             help="With --quantize: captioned photos on which the files must find what fp32 finds.",
         ),
     ] = None,
-    licence: Annotated[str, typer.Option(help="Terms of the weights.")] = UNKNOWN_LICENCE,
+    licence: Annotated[
+        str | None, typer.Option(help="Terms of the weights.  [default: unknown]")
+    ] = None,
     random_weights: Annotated[
         bool, typer.Option(help="Allow MODEL/random, for tests.", hidden=True)
     ] = False,
@@ -83,24 +82,33 @@ def import_model(
         --quantize --calibrate ~/Pictures --data pairs.jsonl
     leanclip search "two dogs in snow" ~/Pictures --model mobileclip.bundle
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from rich.console import Console
+
+    from export.bundle import UNKNOWN_LICENCE, check_target, pack_bundle
+    from export.mobile import MOBILE_FORMATS, pack_mobile
+    from export.targets.registry import require_converters
+    from retrieval.corpora.pairs import read_pairs
+    from retrieval.models.stock import load_stock
+
     _check_options(quantize, precision, data)
     formats = listed(to) or (list(MOBILE_FORMATS) if quantize else ["onnx"])
     require_converters(formats)
     folder = bundle or Path(_folder_name(source))
     check_target(folder)
     pairs = read_pairs(data) if data is not None else None
+    terms = licence or UNKNOWN_LICENCE
     with Console(stderr=True).status(f"importing {source}") as status:
         model = load_stock(source, random_weights=random_weights)
         calibration = calibration_for(model, calibrate, None)
         if quantize:
             packed = pack_mobile(
                 model, folder, formats=formats, calibration=calibration,
-                judge=_judge(model, pairs, status.update), licence=licence, tell=status.update,
+                judge=_judge(model, pairs, status.update), licence=terms, tell=status.update,
             )  # fmt: skip
         else:
             packed = pack_bundle(
                 model, folder, formats=formats, precision=listed(precision),
-                calibration=calibration, licence=licence, tell=status.update,
+                calibration=calibration, licence=terms, tell=status.update,
             )  # fmt: skip
     recall = _recall(folder, packed) if pairs is not None else None
     print_bundle(folder, packed, as_json=as_json, more={"recall": recall} if recall else None)
@@ -127,6 +135,9 @@ def _judge(
 
 def _recall(folder: Path, bundle: Bundle) -> list[dict[str, Any]]:
     """Recall of the pairs of files that stayed, and how many points they lose to PyTorch."""
+    from export.report import read_report
+    from retrieval.spec.tower import TOWERS
+
     kept = {(file.format, file.tower, file.precision) for file in bundle.files}
     return [
         {key: pair[key] for key in ("format", "image", "text")} | pair["loss"]
@@ -136,6 +147,9 @@ def _recall(folder: Path, bundle: Bundle) -> list[dict[str, Any]]:
 
 
 def _show(recall: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(title="recall@10 and points lost to PyTorch", title_justify="left")
     for heading in ("format", "image", "text", "text to image", "image to text"):
         table.add_column(heading)
@@ -150,6 +164,8 @@ def _show(recall: list[dict[str, Any]]) -> None:
 
 def _folder_name(source: str) -> str:
     """The last parts of a model's name, as a folder in the working directory."""
+    from retrieval.models.stock import OPEN_CLIP
+
     scheme, _, name = source.partition(":")
     if scheme != OPEN_CLIP:
         return f"{Path(name).name}.bundle"

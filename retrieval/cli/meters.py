@@ -1,15 +1,19 @@
 """What can measure milliseconds for budgets and searches."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from functools import cached_property
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from retrieval.compress.prune.budget import HOST
-from retrieval.compress.prune.meter import Meter, TorchMeter
-from retrieval.language.tokenizer import Tokenizer
-from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.errors import RecipeError
-from retrieval.spec.tower import Tower
+
+if TYPE_CHECKING:
+    from retrieval.compress.prune.meter import Meter
+    from retrieval.language.tokenizer import Tokenizer
+    from retrieval.models.dual_encoder import DualEncoder
+    from retrieval.spec.tower import Tower
 
 TORCH = "torch"
 
@@ -33,6 +37,9 @@ def meters() -> dict[str, Meter]:
     ``host`` is ONNX Runtime on this machine where the extra export is installed, and
     PyTorch's time elsewhere; ``torch`` is always PyTorch's.
     """
+    from retrieval.compress.prune.budget import HOST
+    from retrieval.compress.prune.meter import TorchMeter
+
     can_export = all(find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime"))
     return {HOST: _OnnxMeter() if can_export else TorchMeter(), TORCH: TorchMeter()}
 

@@ -1,24 +1,24 @@
 """What ``leanclip export``, ``leanclip quantize`` and ``leanclip import`` have in common."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from export.quantize.calibration import Calibration, load_calibration
-from export.quantize.kept import rounding_line
-from export.report import REPORT
-from export.targets.registry import FORMATS
-from retrieval.models.checkpoint import Checkpoint
-from retrieval.spec.bundle import Bundle
+from retrieval.spec.bundle import Format
+
+if TYPE_CHECKING:
+    from export.quantize.calibration import Calibration
+    from retrieval.models.checkpoint import Checkpoint
+    from retrieval.spec.bundle import Bundle
 
 ToFormats = Annotated[
-    str, typer.Option(help=f"Formats, separated by commas: {', '.join(FORMATS)}.")
+    str, typer.Option(help=f"Formats, separated by commas: {', '.join(get_args(Format))}.")
 ]
 CalibrationPhotos = Annotated[
     Path | None,
@@ -45,6 +45,8 @@ def calibration_for(
     Raises:
         CorpusError: A file or folder is missing, malformed or without a photo.
     """
+    from export.quantize.calibration import load_calibration
+
     if photos is None and sentences is None:
         return None
     found = load_calibration(
@@ -71,6 +73,12 @@ def print_bundle(
         as_json: Whether to print JSON.
         more: What else the JSON says.
     """
+    from rich.console import Console
+    from rich.table import Table
+
+    from export.quantize.kept import rounding_line
+    from export.report import REPORT
+
     parity = json.loads((folder / REPORT).read_text("utf-8"))["parity"]
     for file in bundle.files:
         if said := rounding_line(file.file, parity.get(file.file, {}).get("notes", {})):

@@ -1,22 +1,19 @@
 """``leanclip probe``: how long a bundle's files take, on this machine or on a device."""
 
+from __future__ import annotations
+
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from export.probe.compare import compare
-from export.probe.figures import SUSTAINED_SECONDS
-from export.probe.files import probe_schema, read_probe, write_probe
-from export.probe.result import ProbeResult
-from export.probe.run import Request, run_probe
 from retrieval.cli.app import EXIT_FAILED
-from retrieval.cli.probe_tables import ratios_as_json, show_probe, show_ratios
-from retrieval.hub.names import model_folder
 from retrieval.spec.errors import ProbeError
+
+if TYPE_CHECKING:
+    from export.probe.result import ProbeResult
 
 
 class DeviceChoice(StrEnum):
@@ -88,6 +85,13 @@ def probe(
     leanclip probe student.bundle --device browser
     leanclip probe --compare here.json pixel.json
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from rich.console import Console
+
+    from export.probe.figures import SUSTAINED_SECONDS
+    from export.probe.files import probe_schema
+    from export.probe.run import Request, run_probe
+    from retrieval.hub.names import model_folder
+
     if schema:
         print(probe_schema(), end="")
         return
@@ -115,6 +119,9 @@ def probe(
 
 
 def _finish(result: ProbeResult, out: Path | None, *, as_json: bool) -> None:
+    from export.probe.files import write_probe
+    from retrieval.cli.probe_tables import show_probe
+
     if out is not None:
         write_probe(out, result)
     if as_json:
@@ -126,6 +133,10 @@ def _finish(result: ProbeResult, out: Path | None, *, as_json: bool) -> None:
 
 
 def _compare(first: Path, second: Path, *, as_json: bool) -> None:
+    from export.probe.compare import compare
+    from export.probe.files import read_probe
+    from retrieval.cli.probe_tables import ratios_as_json, show_ratios
+
     ratios = compare(read_probe(first), read_probe(second))
     if as_json:
         print(json.dumps(ratios_as_json(ratios)))

@@ -1,14 +1,12 @@
 """``leanclip quantize``: add files in further precisions or formats to a bundle."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from export.bundle import add_files
-from export.plan import Precisions
-from export.targets.registry import require_converters
 from retrieval.cli.packing import (
     AsJson,
     CalibrationPhotos,
@@ -18,10 +16,11 @@ from retrieval.cli.packing import (
     listed,
     print_bundle,
 )
-from retrieval.models.checkpoint import load_checkpoint
-from retrieval.spec.bundle import read_bundle
 from retrieval.spec.errors import ExportError
-from retrieval.spec.tower import Tower
+
+if TYPE_CHECKING:
+    from export.plan import Precisions
+    from retrieval.spec.tower import Tower
 
 
 def quantize(
@@ -56,6 +55,13 @@ def quantize(
     leanclip quantize runs/student student.bundle --image-precision int8-static,mixed \\
         --calibrate pairs.jsonl
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from rich.console import Console
+
+    from export.bundle import add_files
+    from export.targets.registry import require_converters
+    from retrieval.models.checkpoint import load_checkpoint
+    from retrieval.spec.bundle import read_bundle
+
     precisions = _asked(listed(precision), listed(image_precision), listed(text_precision))
     formats = listed(to)
     require_converters(formats)

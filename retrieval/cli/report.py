@@ -5,10 +5,7 @@ from typing import Annotated
 
 import typer
 
-from export.probe.files import read_probe
-from export.probe.gather import csv_of, page_of
 from retrieval.spec.errors import ProbeError
-from retrieval.spec.files import replacing
 
 
 def report(
@@ -30,6 +27,10 @@ def report(
     leanclip report *.json --out latency.csv
     leanclip report here.json | column -s, -t
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from export.probe.files import read_probe
+    from export.probe.gather import csv_of, page_of
+    from retrieval.spec.files import replacing
+
     read = [read_probe(path) for path in probes]
     if out is None:
         print(csv_of(read), end="")

@@ -6,11 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-from retrieval.compress.scenes import write_scenes
-from retrieval.corpora.photos import find_photos
 
 
 def scenes(
@@ -40,6 +35,12 @@ def scenes(
     leanclip scenes scenes/dev --count 300 --seed 1 --backgrounds data/photos
     leanclip evaluate default scenes/dev/pairs.jsonl
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from retrieval.compress.scenes import write_scenes
+    from retrieval.corpora.photos import find_photos
+
     photos = [] if backgrounds is None else find_photos(backgrounds)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress("drawing", *columns, console=Console(stderr=True)) as bar:

@@ -1,7 +1,9 @@
 """``leanclip search``: find photos by what they show, look like, and are."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,11 +29,11 @@ from retrieval.cli.results import (
     TopOption,
 )
 from retrieval.cli.terminal.ways import Way
-from retrieval.search.library import Library
-from retrieval.search.query.parse import ignored_end, join_terms, parse_query
-from retrieval.search.query.parts import Query, Sentence
-from retrieval.search.sheet import Section
 from retrieval.spec.errors import CatalogError
+
+if TYPE_CHECKING:
+    from retrieval.search.library import Library
+    from retrieval.search.query.parts import Query
 
 
 def search(
@@ -93,6 +95,9 @@ def search(
     latitude and a longitude, a photo, or a city (with leanclip[places]), and kilometres.
     In double quotes everything is text: leanclip search \'"red - blue" - "after:2020"\'
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from retrieval.search.query.parse import join_terms, parse_query
+    from retrieval.search.sheet import Section
+
     text = join_terms(query, add or (), subtract or ())
     asked = parse_query(text)
     place = library_home(home)
@@ -119,6 +124,9 @@ def _explain_nothing(library: Library, folder: Path | None, no_indexing: bool) -
 
 
 def _note_ignored_end(asked: Query, library: Library) -> None:
+    from retrieval.search.query.parse import ignored_end
+    from retrieval.search.query.parts import Sentence
+
     sentences = [t.content.text for t in asked.terms if isinstance(t.content, Sentence)]
     if any(ignored_end(sentence, library.encoder.tokenizer) for sentence in sentences):
         note("the sentence is longer than the model reads; its end was ignored")

@@ -1,32 +1,21 @@
 """``leanclip serve``: search in the browser, on this machine."""
 
-import contextlib
-import os
 import secrets
 import socket
-import webbrowser
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
-import uvicorn
-from fastapi import FastAPI
 
 from retrieval.catalog.location import library_home
-from retrieval.cli.photos import HomeOption, ModelOption, note
+from retrieval.cli.photos import HomeOption, ModelOption
 from retrieval.search.scan import resolved_folder
-from retrieval.web.app import make_app
 from retrieval.web.errors import ServeError
 from retrieval.web.settings import LibrarySettings, Settings
 
 DEFAULT_LIBRARY = "photos"
 NEW_TOKEN = "auto"
-# A download at hand may finish this long after Ctrl-C.
-_GRACE_SECONDS = 3
-_MOST_REQUESTS = 256
-_BACKLOG = 128
 
 
 def serve(
@@ -82,9 +71,12 @@ def serve(
         token=secrets.token_urlsafe(24) if token == NEW_TOKEN else token,
         names=tuple(allow_host or ()),
     )
-    with _listening(host, port) as listener:
+    from retrieval.cli.serving import Server, listening
+    from retrieval.web.app import make_app
+
+    with listening(host, port) as listener:
         settings = replace(settings, port=listener.getsockname()[1])
-        _Server(make_app(settings), page_address(settings), open_page).run_on(listener)
+        Server(make_app(settings), page_address(settings), open_page).run_on(listener)
 
 
 def page_address(settings: Settings) -> str:
@@ -103,79 +95,3 @@ def _named(choice: str, model: str | None) -> LibrarySettings:
     if not equals or not home:
         raise ServeError(f"--library {choice}: write NAME=HOME, such as family=/mnt/nas/leanclip")
     return LibrarySettings(name, Path(home).expanduser(), model)
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
-        )
-        family, kind, protocol, _, address = found[0]
-        # With its protocol named, asyncio switches off the delay of small packets, which would
-        # cost each answer 40 ms; `socket.create_server` leaves it out.
-        listener = socket.socket(family, kind, protocol)
-        try:
-            if os.name == "posix":
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            # Now, so that a second server on the port fails before it loads a model.
-            listener.listen(_BACKLOG)
-        except BaseException:
-            listener.close()
-            raise
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ServeError(
-            f"cannot listen on {host} port {port} ({reason}); choose another --port, or 0 for any"
-        ) from error
-    return listener
-
-
-class _Server(uvicorn.Server):
-    """Ends at once where an answer would go on for ever, such as indexing progress."""
-
-    def __init__(self, app: FastAPI, address: str, open_page: bool) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                ws="none",
-                limit_concurrency=_MOST_REQUESTS,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-            )
-        )
-        self._served = app.state.served
-        self._address = address
-        self._open_page = open_page
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say where the page is, once it is there."""
-        await super().startup(sockets)
-        if self._served.failure is not None:
-            self.should_exit = True
-            return
-        print(self._address, flush=True)
-        note("Ctrl-C ends the server")
-        if self._open_page:
-            webbrowser.open(self._address)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Ctrl-C, or a request of the system to end."""
-        self._served.closing.set()
-        super().handle_exit(sig, frame)
-
-    def run_on(self, listener: socket.socket) -> None:
-        """Serve until interrupted.
-
-        Raises:
-            LeanclipError: A library cannot be opened.
-        """
-        # Uvicorn ends in order and then repeats the signal, which for Ctrl-C is no failure.
-        with contextlib.suppress(KeyboardInterrupt):
-            self.run([listener])
-        if self._served.failure is not None:
-            raise self._served.failure

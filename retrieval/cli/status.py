@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from retrieval.catalog.catalog import CATALOG_FILE, Catalog
 from retrieval.catalog.location import library_home
 from retrieval.cli.photos import HomeOption, JsonOption, print_skipped, shown, skipped_as_json
 
@@ -47,6 +46,8 @@ def _read(indexed_at: int) -> str:
 
 
 def _overview(place: Path) -> dict[str, Any]:
+    from retrieval.catalog.catalog import CATALOG_FILE, Catalog
+
     empty: dict[str, Any] = {"folders": [], "models": [], "skipped": []}
     if not (place / CATALOG_FILE).exists():
         return {"home": str(place), "bytes": 0, **empty}

@@ -1,21 +1,23 @@
 """``leanclip tune``: search a large library within a budget of time and memory."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from retrieval.catalog.location import library_home
 from retrieval.cli.photos import HomeOption, JsonOption, ModelOption, opened_library
-from retrieval.cli.progress import StageProgress
-from retrieval.corpora.sentences import read_sentences
-from retrieval.index.kinds import KINDS, Kind
-from retrieval.index.store import Progress
-from retrieval.index.tuning import TOP, Budget, Trial
-from retrieval.search.tuning import Tuning
 from retrieval.spec.errors import QueryError
+
+if TYPE_CHECKING:
+    from retrieval.index.kinds import Kind
+    from retrieval.index.store import Progress
+    from retrieval.index.tuning import Trial
+    from retrieval.search.tuning import Tuning
 
 
 def tune(
@@ -49,6 +51,10 @@ def tune(
     leanclip tune --memory 200 --kind ivfpq
     leanclip tune --exact
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from retrieval.cli.progress import StageProgress
+    from retrieval.corpora.sentences import read_sentences
+    from retrieval.index.tuning import Budget
+
     kinds = _kinds(kind)
     asked = None if sentences is None else read_sentences(sentences)
     budget = Budget(milliseconds=ms, bytes=memory * 1e6, recall=recall)
@@ -73,6 +79,8 @@ def tune(
 
 
 def _kinds(names: list[str] | None) -> list[Kind]:
+    from retrieval.index.kinds import KINDS
+
     chosen: list[Kind] = [kind for kind in KINDS if names is None or kind in names]
     unknown = set(names or ()).difference(KINDS)
     if unknown:
@@ -83,6 +91,8 @@ def _kinds(names: list[str] | None) -> list[Kind]:
 def _print(tuning: Tuning) -> None:
     from rich.console import Console
     from rich.table import Table
+
+    from retrieval.index.tuning import TOP
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("", "index", "effort", f"recall@{TOP}", "p50 ms", "p95 ms", "MB", "built in s"):

@@ -3,10 +3,8 @@
 import dataclasses
 import json
 
-from retrieval.catalog.catalog import CATALOG_FILE, Catalog
 from retrieval.catalog.location import library_home
 from retrieval.cli.photos import HomeOption, JsonOption
-from retrieval.search.upkeep.vacuum import vacuum as vacuum_library
 from retrieval.spec.errors import CatalogError
 
 
@@ -21,6 +19,9 @@ def vacuum(home: HomeOption = None, as_json: JsonOption = False) -> None:
     leanclip vacuum
     leanclip vacuum --json
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from retrieval.catalog.catalog import CATALOG_FILE, Catalog
+    from retrieval.search.upkeep.vacuum import vacuum as vacuum_library
+
     place = library_home(home)
     if not (place / CATALOG_FILE).exists():
         raise CatalogError("nothing is indexed yet, so there is nothing to drop")

@@ -1,25 +1,21 @@
 """``leanclip verify``: prove that every file of a bundle still retrieves."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from export.verify import cells
-from export.verify.figures import WAYS, Verification
-from export.verify.ladder import TOLERANCE, Verified
-from export.verify.ladder import verify as verify_bundle
-from export.verify.resizing import ResizingCost, measure_resizing
-from export.verify.save import PAGE, check_report, save
-from retrieval.cli.progress import progress_bar
-from retrieval.corpora.pairs import CaptionedPhoto, read_pairs
-from retrieval.encode.onnx import OnnxEncoder
-from retrieval.models.checkpoint import load_checkpoint
-from retrieval.spec.bundle import read_bundle
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from export.verify.figures import Verification
+    from export.verify.ladder import Verified
+    from export.verify.resizing import ResizingCost
+    from retrieval.corpora.pairs import CaptionedPhoto
 
 
 def verify(
@@ -42,9 +38,12 @@ def verify(
         bool, typer.Option("--recommend", help="Mark the smallest files that still retrieve.")
     ] = False,
     tolerance: Annotated[
-        float,
-        typer.Option(min=0, help="Points of recall@10 that files which a host opens may lose."),
-    ] = TOLERANCE,
+        float | None,
+        typer.Option(
+            min=0,
+            help="Points of recall@10 that files which a host opens may lose.  [default: 0.5]",
+        ),
+    ] = None,
     golden: Annotated[
         bool, typer.Option("--golden", help="Make golden.json again, from the checkpoint.")
     ] = False,
@@ -71,6 +70,15 @@ def verify(
     leanclip verify student.bundle --data dev.jsonl --recommend
     leanclip verify student.bundle --data dev.jsonl --resizing --photos 200
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from rich.console import Console
+
+    from export.verify.ladder import TOLERANCE
+    from export.verify.ladder import verify as verify_bundle
+    from export.verify.save import check_report, save
+    from retrieval.corpora.pairs import read_pairs
+    from retrieval.models.checkpoint import load_checkpoint
+    from retrieval.spec.bundle import read_bundle
+
     pairs = read_pairs(data)[:photos]
     read_bundle(bundle)
     check_report(bundle)
@@ -82,7 +90,7 @@ def verify(
             checkpoint=source,
             recommended=recommend,
             golden=golden,
-            tolerance=tolerance,
+            tolerance=TOLERANCE if tolerance is None else tolerance,
             tell=lambda doing: status.update(doing),
         )
     costs = _measure_resizing(bundle, pairs) if resizing else None
@@ -98,6 +106,10 @@ def verify(
 
 
 def _measure_resizing(bundle: Path, pairs: Sequence[CaptionedPhoto]) -> list[ResizingCost]:
+    from export.verify.resizing import measure_resizing
+    from retrieval.cli.progress import progress_bar
+    from retrieval.encode.onnx import OnnxEncoder
+
     done = 0
     with progress_bar("shrinking photos", len(pairs)) as show:
 
@@ -110,6 +122,10 @@ def _measure_resizing(bundle: Path, pairs: Sequence[CaptionedPhoto]) -> list[Res
 
 
 def _show(bundle: Path, verified: Verified, costs: list[ResizingCost] | None) -> None:
+    from rich.console import Console
+
+    from export.verify.save import PAGE
+
     console, verification = Console(soft_wrap=True), verified.verification
     console.print(_files(verification))
     console.print(_pairs(verification))
@@ -134,6 +150,10 @@ def _show(bundle: Path, verified: Verified, costs: list[ResizingCost] | None) ->
 
 
 def _files(verification: Verification) -> Table:
+    from rich.table import Table
+
+    from export.verify import cells
+
     counted = f"{verification.photos:,} photos, {verification.captions:,} captions"
     title = f"{counted}; † recommended"
     table = Table(title=title, title_justify="left")
@@ -155,6 +175,11 @@ def _files(verification: Verification) -> Table:
 
 
 def _pairs(verification: Verification) -> Table:
+    from rich.table import Table
+
+    from export.verify import cells
+    from export.verify.figures import WAYS
+
     table = Table(title="both towers, image + text; * what a host opens", title_justify="left")
     table.add_column("files")
     table.add_column("MB", justify="right")
@@ -176,6 +201,10 @@ def _pairs(verification: Verification) -> Table:
 
 
 def _costs(costs: Sequence[ResizingCost]) -> Table:
+    from rich.table import Table
+
+    from export.verify import cells
+
     table = Table(title="photos shrunk as other platforms do", title_justify="left")
     table.add_column("filter")
     table.add_column("stands for")
