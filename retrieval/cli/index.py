@@ -25,7 +25,17 @@ from retrieval.search.rules import ScanRules
 from retrieval.search.scan import resolved_folder
 from retrieval.spec.errors import CatalogError, PhotoError
 
-_TOTALS = ("photos", "added", "changed", "moved", "removed", "unchanged", "reused", "seconds")
+_TOTALS = (
+    "photos",
+    "added",
+    "changed",
+    "moved",
+    "removed",
+    "unchanged",
+    "reused",
+    "companions",
+    "seconds",
+)
 
 
 def index(
@@ -127,10 +137,11 @@ def summary(report: IndexReport) -> str:
     done = report.added + report.changed
     rate = f", {done / report.seconds:.0f} photos/s" if done else ""
     moved = f"{report.moved:,} moved, " if report.moved else ""
+    beside = f", {report.companions:,} left out beside their photo" if report.companions else ""
     return (
         f"{report.photos:,} photos can be searched: {report.added:,} added, "
         f"{report.changed:,} changed, {moved}{report.removed:,} removed, "
-        f"{report.unchanged:,} unchanged ({report.seconds:.1f} s{rate})"
+        f"{report.unchanged:,} unchanged{beside} ({report.seconds:.1f} s{rate})"
     )
 
 

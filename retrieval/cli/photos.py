@@ -176,6 +176,7 @@ def report_as_json(report: IndexReport) -> dict[str, Any]:
         "reused": report.reused,
         "removed": report.removed,
         "unchanged": report.unchanged,
+        "companions": report.companions,
         "skipped": skipped_as_json(report.skipped),
         "seconds": round(report.seconds, 3),
     }

@@ -88,7 +88,7 @@ def test_what_may_belong_to_a_changed_file() -> None:
 
 def test_pairs_are_shown_once(library: Library, photos: Path) -> None:
     report = library.ensure_index(photos)
-    assert (report.added, report.skipped) == (2, [])
+    assert (report.added, report.companions, report.skipped) == (2, 2, [])
     assert shown(library) == ["IMG_1.JPG", "IMG_2.JPG"]
     assert library.ensure_index(photos).unchanged == 2
 
@@ -189,3 +189,5 @@ def test_the_command_reads_both_when_told_and_remembers_it(
     assert photos_after() == 2
     assert photos_after("--companions") == photos_after() == 4
     assert photos_after("--default-rules") == 2
+    status, out, _ = leanclip("index", photos, *known)
+    assert (status, "2 unchanged, 2 left out beside their photo (" in out) == (0, True)

@@ -58,7 +58,7 @@ def index_folder(
     """
     started = time.perf_counter()
     root.rules.check()
-    scan, known = _looked_at(only or [folder], root, catalog, space)
+    scan, known, companions = _looked_at(only or [folder], root, catalog, space)
     if not scan.files and only is None:
         _check_empty(folder, scan, known, force=force)
     plan = planned(scan, known)
@@ -68,24 +68,27 @@ def index_folder(
     if folder == root.path and only is None:
         catalog.mark_root_read(folder)
     catalog.mark_if_whole(run.space())
-    return _report(plan, run, scan.unreadable + catalog.skipped(folder), started)
+    skipped = scan.unreadable + catalog.skipped(folder)
+    return replace(_report(plan, run, skipped, started), companions=companions)
 
 
 def _looked_at(
     places: Sequence[Path], root: Root, catalog: Catalog, space: Space
-) -> tuple[Scan, dict[bytes, KnownPhoto]]:
+) -> tuple[Scan, dict[bytes, KnownPhoto], int]:
+    """What lies there, what is known of it, and how many files a photo stands for."""
     scan = scan_folder(root.path, root.rules, only=places)
     known: dict[bytes, KnownPhoto] = {}
     for place in scan.places:
         known.update(catalog.known_photos(place, space))
     if root.rules.companions:
-        return scan, known
+        return scan, known, 0
 
     def is_damaged(file: PhotoFile) -> bool:
         photo = known.get(to_bytes(file.path))
         return photo is not None and photo.state == "damaged" and photo.is_same_as(file)
 
-    return replace(scan, files=without_companions(scan.files, is_damaged)), known
+    files = without_companions(scan.files, is_damaged)
+    return replace(scan, files=files), known, len(scan.files) - len(files)
 
 
 def _check_empty(folder: Path, scan: Scan, known: dict[bytes, KnownPhoto], *, force: bool) -> None:

@@ -35,6 +35,8 @@ class IndexReport:
     """Known photos under a new name or in a new place; nothing was encoded for them."""
     reused: int = 0
     """Of ``added`` and ``changed``, how many are copies and took a known photo's vector."""
+    companions: int = 0
+    """RAW files and Live Photos' videos that were left out, as a photo stands for them."""
 
     @property
     def photos(self) -> int:
