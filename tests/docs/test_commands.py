@@ -55,7 +55,7 @@ def test_the_tutorials_work_one_after_the_other(home: Path, capfd: pytest.Captur
             if fence.file is not None:
                 Path(fence.file).write_text(fence.text, "utf-8")
             ran += sum(_run(command, capfd) for command in commands_of(fence))
-        assert ran >= 2, page
+        assert ran, page
 
 
 @pytest.mark.parametrize(
