@@ -38,6 +38,7 @@ from retrieval.compress.plan.profiles import (
     TeacherProfile,
 )
 from retrieval.compress.plan.sample import Sample
+from retrieval.compress.plan.stand_ins import teacher_stand_in
 from retrieval.compress.recipe import Data, Recipe, make_recipe
 from retrieval.compress.runner import run_recipe, stage_name
 from retrieval.compress.stages.settings import Distil, Factorise, Finetune
@@ -103,21 +104,28 @@ def alone(function: Callable[[_Job], _Found], job: _Job) -> _Found:
 
 @dataclass(frozen=True)
 class TeacherJob:
-    """What a process needs to measure a teacher."""
+    """What a process needs to measure a teacher.
+
+    Attributes:
+        source: As the recipe names it.
+        folder: For a stand-in, where one is needed.
+        sample: To embed.
+    """
 
     source: str
-    stands_in: bool
+    folder: Path
     sample: Sample
 
 
 def measure_teacher(job: TeacherJob) -> TeacherProfile:
     """Embed photos and sentences as the cache of a run does."""
-    encoder = open_teacher(job.source)
+    source = teacher_stand_in(job.source, job.folder)
+    encoder = open_teacher(source)
     photos, sentences = list(job.sample.photos), list(job.sample.sentences)
     encode_photos(encoder, photos[:1])
     return TeacherProfile(
-        source=job.source,
-        stands_in=job.stands_in,
+        source=source,
+        stands_in=source != job.source,
         dim=encoder.dim,
         parameters=_parameters(encoder),
         seconds_per_photo=_each(_EMBEDDED, lambda some: encode_photos(encoder, some), photos),

@@ -23,7 +23,7 @@ from retrieval.compress.plan.measure import (
 )
 from retrieval.compress.plan.profiles import StudentProfile, TeacherProfile
 from retrieval.compress.plan.sample import Sample, make_sample
-from retrieval.compress.plan.stand_ins import student_stand_in, teacher_stand_in
+from retrieval.compress.plan.stand_ins import student_stand_in
 from retrieval.compress.recipe import Recipe
 from retrieval.compress.runner import FINAL, stage_name
 from retrieval.compress.stages.settings import Distil, Factorise, Finetune
@@ -95,8 +95,8 @@ class _Plan:
     def _teachers(self, sample: Sample) -> list[TeacherProfile]:
         profiles = []
         for number, source in enumerate(self.recipe.teachers):
-            found = teacher_stand_in(source, self.work / f"teacher-{number}")
-            profiles.append(alone(measure_teacher, TeacherJob(found, found != source, sample)))
+            job = TeacherJob(source, self.work / f"teacher-{number}", sample)
+            profiles.append(alone(measure_teacher, job))
             self.reporter.advance(number + 1, note="teacher")
         return profiles
 

@@ -10,6 +10,7 @@ class TeacherProfile:
     """A teacher's pace in embedding, and its size."""
 
     source: str
+    """What was profiled: a stand-in's folder, or what the recipe names."""
     stands_in: bool
     """Whether its weights are random."""
     dim: int
