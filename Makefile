@@ -87,6 +87,9 @@ bundle: $(VENV)/.dev ## Export data/student to every format, verify it on DEV, m
 		--card data/cards/leanclip-flickr8k-compact.md $(TERMS)
 	$(BIN)/leanclip verify $(BUNDLE) --data $(DEV) --checkpoint data/student --recommend
 
+release: $(VENV)/.dev ## Build sdist and wheel, check them, try the wheel on each supported Python
+	$(BIN)/python data/release/release.py
+
 web: $(WEB)/node_modules/.installed ## Serve the web shell on this machine: search photos in a browser
 	node $(WEB)/assemble.mjs build/web
 	$(PYTHON) $(WEB)/serve.py build/web

@@ -68,16 +68,18 @@ class LazyGroup(TyperGroup):
     themselves import what does the work inside their functions, so that ``--help`` is fast, too.
     """
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    # Any: the contexts that typer passes are of a class that it does not export.
+
+    def list_commands(self, ctx: Any) -> list[str]:
         """Names in the order of the table, which is the order of a user's journey."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import and build one sub-command; None when there is none of that name."""
         entry = COMMANDS.get(cmd_name)
         return None if entry is None else _load(cmd_name, entry)
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the sub-command."""
         try:
             return super().invoke(ctx)
@@ -87,7 +89,7 @@ class LazyGroup(TyperGroup):
             _explain(ctx.invoked_subcommand or "", error)
             raise
 
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the summaries of the table, importing nothing."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
