@@ -1,5 +1,7 @@
 """Writes the page of all commands from their own help, so that it cannot differ from it."""
 
+from typing import Any
+
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from typer.core import TyperGroup
@@ -31,8 +33,17 @@ def commands_page() -> str:
         for name, entry in COMMANDS.items():
             command = group.get_command(context, name)
             assert command is not None
-            about = type(context)(command, info_name=name, parent=context, max_content_width=88)
             extra = f" Needs `leanclip[{entry.extra}]`." if entry.extra else ""
-            shown = command.get_help(about)
-            sections.append(f"## {name}\n\n{entry.summary}{extra}\n\n```text\n{shown}\n```\n")
+            sections.append(f"## {name}\n\n{entry.summary}{extra}\n")
+            sections += _help(command, name, context)
     return "\n".join([_HEAD, *sections])
+
+
+def _help(command: Any, name: str, parent: Any) -> list[str]:
+    """What a command says of itself, and what those below it say."""
+    context = type(parent)(command, info_name=name, parent=parent, max_content_width=88)
+    shown = [f"```text\n{command.get_help(context)}\n```\n"]
+    if isinstance(command, TyperGroup):
+        for below, one in command.commands.items():
+            shown += [f"### {name} {below}\n", *_help(one, below, context)]
+    return shown

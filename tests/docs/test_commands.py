@@ -1,12 +1,14 @@
+import importlib
 import shutil
 from pathlib import Path
 
 import pytest
+import typer
 
-from retrieval.cli.app import main
+from retrieval.cli.app import COMMANDS, main
 from tests.docs.check_command import UsageError, check, check_arguments
-from tests.docs.fences import ROOT, fences
-from tests.docs.shell import Command, commands, commands_of
+from tests.docs.fences import ROOT, Fence, fences
+from tests.docs.shell import OURS, Command, commands, commands_of
 
 PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
@@ -42,10 +44,23 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_names_only_what_exists(page: Path) -> None:
     for command in commands(page):
-        try:
-            check(command)
-        except UsageError as error:
-            pytest.fail(f"{command}: {error}")
+        _check(command)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_examples_of_each_help_name_only_what_exists(name: str) -> None:
+    entry = COMMANDS[name]
+    found = vars(importlib.import_module(f"retrieval.cli.{entry.module}"))[entry.function]
+    functions = [found]
+    if isinstance(found, typer.Typer):
+        functions = [
+            one.callback for one in (found.registered_callback, *found.registered_commands)
+        ]
+    examples = [example for one in functions for example in _examples(one.__doc__)]
+    assert examples
+    fence = Fence("sh", "\n".join(examples), "", Path(f"leanclip {name} --help"), 0)
+    for command in commands_of(fence):
+        _check(command)
 
 
 def test_the_tutorials_work_one_after_the_other(home: Path, capfd: pytest.CaptureFixture) -> None:
@@ -76,6 +91,24 @@ def test_a_command_that_rots_is_noticed() -> None:
     for arguments in (["serch", "x"], ["search", "x", "--tpo", "3"], ["export", "only-one"]):
         with pytest.raises(UsageError):
             check_arguments(arguments)
+
+
+def _examples(doc: str) -> list[str]:
+    """The lines of those paragraphs of a help text that are commands and nothing else."""
+    paragraphs = doc.replace("\\\n", " ").replace("\b", "").split("\n\n")
+    listed = [[line.strip() for line in one.splitlines() if line.strip()] for one in paragraphs]
+    return [line for lines in listed if all(map(_is_command, lines)) for line in lines]
+
+
+def _is_command(line: str) -> bool:
+    return line.startswith(OURS)
+
+
+def _check(command: Command) -> None:
+    try:
+        check(command)
+    except UsageError as error:
+        pytest.fail(f"{command}: {error}")
 
 
 def _run(command: Command, capfd: pytest.CaptureFixture) -> bool:
