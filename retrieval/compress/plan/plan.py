@@ -222,4 +222,7 @@ class _Plan:
         if self.recipe.data.reinforcement is not None:
             views = self.recipe.data.reinforcement.views
             notes.append(f"the cache of {views} views of each photo is not in the bill")
+        if self.recipe.data.decoded is not None:
+            gigabytes = self.recipe.data.decoded.gigabytes
+            notes.append(f"decoded photos may take up to {gigabytes:g} GB more while it runs")
         return notes
