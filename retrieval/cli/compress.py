@@ -1,24 +1,23 @@
 """``leanclip compress``: run a recipe."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from retrieval.cli.app import EXIT_INTERRUPTED
-from retrieval.cli.meters import meters
-from retrieval.cli.progress import StageProgress
-from retrieval.compress.distributed.group import is_first_process, process_group
-from retrieval.compress.plan.bill import Bill
-from retrieval.compress.plan.plan import plan_recipe
-from retrieval.compress.recipe import Recipe, load_recipe
-from retrieval.compress.runner import run_recipe, stage_metrics
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from retrieval.compress.plan.bill import Bill
+    from retrieval.compress.recipe import Recipe
 
 
 def compress(
@@ -51,6 +50,14 @@ def compress(
     leanclip evaluate runs/first-try/student dev.jsonl
     torchrun --nproc-per-node 4 -m retrieval.compress my-recipe.yaml
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from rich.console import Console
+
+    from retrieval.cli.meters import meters
+    from retrieval.cli.progress import StageProgress
+    from retrieval.compress.distributed.group import is_first_process, process_group
+    from retrieval.compress.recipe import load_recipe
+    from retrieval.compress.runner import run_recipe, stage_metrics
+
     loaded = load_recipe(recipe)
     folder = out or Path("runs") / loaded.name
     if dry_run:
@@ -71,6 +78,11 @@ def compress(
 
 
 def _show_bill(recipe: Recipe, folder: Path, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from retrieval.cli.progress import StageProgress
+    from retrieval.compress.plan.plan import plan_recipe
+
     with StageProgress() as progress:
         bill = plan_recipe(recipe, folder, reporter=progress)
     if as_json:
@@ -87,6 +99,8 @@ def _show_bill(recipe: Recipe, folder: Path, *, as_json: bool) -> None:
 
 
 def _bill_table(bill: Bill) -> Table:
+    from rich.table import Table
+
     table = Table(title=f"What {bill.recipe} would cost")
     table.add_column("step")
     table.add_column("what happens")
@@ -120,6 +134,10 @@ def _gigabytes(size: int | None) -> str:
 
 def _follow(recipe: Recipe, folder: Path) -> None:
     """What the other processes do: their part of the work, and nothing that the first prints."""
+    from retrieval.cli.meters import meters
+    from retrieval.compress.distributed.group import process_group
+    from retrieval.compress.runner import run_recipe
+
     try:
         with process_group():
             run_recipe(recipe, folder, meters=meters())
@@ -128,6 +146,8 @@ def _follow(recipe: Recipe, folder: Path) -> None:
 
 
 def _table(stages: Sequence[Mapping[str, Any]]) -> Table:
+    from rich.table import Table
+
     table = Table(title="Dev recall@10, size and PyTorch's single-thread speed after each stage")
     table.add_column("stage")
     for name in ("text to photo", "photo to text", "parameters", "ms a photo", "ms a sentence"):

@@ -1,8 +1,10 @@
 """``leanclip index``: read folders of photos into the catalog."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,12 +20,12 @@ from retrieval.cli.photos import (
     report_as_json,
     shown,
 )
-from retrieval.search.indexing import IndexReport
-from retrieval.search.indexing.roots import indexed_roots
-from retrieval.search.library import Library
-from retrieval.search.rules import ScanRules
-from retrieval.search.scan import resolved_folder
 from retrieval.spec.errors import CatalogError, PhotoError
+
+if TYPE_CHECKING:
+    from retrieval.search.indexing import IndexReport
+    from retrieval.search.library import Library
+    from retrieval.search.rules import ScanRules
 
 _TOTALS = (
     "photos",
@@ -103,6 +105,10 @@ def index(
     leanclip index ~/Pictures --exclude "*.gif" --exclude "thumbnails/" --min-size 20000
     leanclip index --json
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from retrieval.search.indexing.roots import indexed_roots
+    from retrieval.search.rules import ScanRules
+    from retrieval.search.scan import resolved_folder
+
     rules = _rules(
         include=include,
         exclude=exclude,
@@ -146,6 +152,8 @@ def summary(report: IndexReport) -> str:
 
 
 def _rules(**given: Any) -> ScanRules | None:
+    from retrieval.search.rules import ScanRules
+
     named = {name: value for name, value in given.items() if value is not None and value != []}
     if not named:
         return None

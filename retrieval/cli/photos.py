@@ -1,5 +1,7 @@
 """What the commands of the search product share: options, progress, how paths are shown."""
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrieval.search.indexing import IndexProgress, IndexReport
-from retrieval.search.library import Library, remembered_model
-from retrieval.search.rules import ScanRules
-from retrieval.search.scan import resolved_folder
-
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from retrieval.search.indexing import IndexProgress, IndexReport
+    from retrieval.search.library import Library
+    from retrieval.search.rules import ScanRules
+
 
 DEFAULT_MODEL = "default"
 SKIPPED_SHOWN = 20
@@ -27,7 +29,7 @@ HomeOption = Annotated[
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        metavar="BUNDLE|default",
+        metavar="NAME|BUNDLE|default",
         help="Model to use; else the one that the catalog was filled with.",
     ),
 ]
@@ -37,13 +39,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print only JSON on sta
 @contextmanager
 def opened_library(home: Path, model: str | None) -> Iterator[Library]:
     """The library in ``home``, with the named model or the one that it remembers."""
+    from retrieval.search.library import Library, remembered_model
+
     source = model or remembered_model(home) or DEFAULT_MODEL
-    if source != DEFAULT_MODEL:
-        source = str(Path(source).expanduser().resolve())
     # ONNX Runtime takes a while to import, and a wrong --home should not have to wait for it.
     from retrieval.encode.load import open_encoder
+    from retrieval.hub.names import remembered_name
 
-    with Library.open(home, open_encoder(source), source=source) as library:
+    with Library.open(home, open_encoder(source), source=remembered_name(source)) as library:
         yield library
 
 
@@ -59,6 +62,8 @@ def searched_library(
         model: As for `opened_library`.
         no_indexing: Take the folder as it was last indexed.
     """
+    from retrieval.search.scan import resolved_folder
+
     # A wrong name should not have to wait for the model.
     if folder is not None:
         resolved_folder(folder)
@@ -102,7 +107,7 @@ class _Bar:
         self._bar: Progress | None = None
         self._task: Any = None
 
-    def __enter__(self) -> "_Bar":
+    def __enter__(self) -> _Bar:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -126,7 +131,7 @@ class _Bar:
         )
 
 
-def _new_bar() -> "Progress":
+def _new_bar() -> Progress:
     from rich import progress as rich_progress
     from rich.console import Console
 

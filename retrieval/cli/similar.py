@@ -27,8 +27,6 @@ from retrieval.cli.results import (
     TopOption,
 )
 from retrieval.cli.terminal.ways import Way
-from retrieval.search.filtering import parse_filter
-from retrieval.search.sheet import Section
 
 
 def similar(
@@ -64,6 +62,9 @@ def similar(
     leanclip similar photo.jpg --filter "after:2023 in:holiday"
     leanclip similar poster.png ~/Pictures --cut 0.8 --print0 | xargs -0 ls -l
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from retrieval.search.filtering import parse_filter
+    from retrieval.search.sheet import Section
+
     wanted = parse_filter(filter)
     place = library_home(home)
     output = Output(place, as_json, print0, thumbnails, sheet, open_sheet, copy_to, link_to)

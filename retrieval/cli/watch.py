@@ -1,7 +1,9 @@
 """``leanclip watch``: index photos as they come, change and go."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,12 +16,13 @@ from retrieval.cli.photos import (
     opened_library,
     shown,
 )
-from retrieval.search.indexing import IndexReport
-from retrieval.search.indexing.roots import Root, indexed_roots, root_of
-from retrieval.search.indexing.watch import Change, changes
-from retrieval.search.library import Library
-from retrieval.search.scan import resolved_folder
 from retrieval.spec.errors import CatalogError, PhotoError
+
+if TYPE_CHECKING:
+    from retrieval.search.indexing import IndexReport
+    from retrieval.search.indexing.roots import Root
+    from retrieval.search.indexing.watch import Change
+    from retrieval.search.library import Library
 
 
 def watch(
@@ -43,6 +46,8 @@ def watch(
     leanclip watch ~/Pictures
     leanclip watch /mnt/nas/photos --poll
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from retrieval.search.indexing.watch import changes
+
     place = library_home(home)
     with opened_library(place, model) as library:
         roots = _roots(library, folders or [])
@@ -55,6 +60,9 @@ def watch(
 
 
 def _roots(library: Library, folders: list[Path]) -> list[Root]:
+    from retrieval.search.indexing.roots import Root, indexed_roots, root_of
+    from retrieval.search.scan import resolved_folder
+
     if folders:
         found = [resolved_folder(folder) for folder in folders]
         return [Root(folder, root_of(folder, library.catalog).rules) for folder in found]

@@ -437,3 +437,15 @@ def test_progress_counts_the_bytes_of_the_towers(served):
     towers = sum(file.bytes for file in read_bundle(bundle_of(served)).files)
     assert seen == sorted(seen)
     assert seen[-1] == (towers, towers)
+
+
+def test_a_library_is_indexed_and_searched_by_a_name(leanclip, served, tmp_path, monkeypatch):
+    photos = tmp_path / "photos"
+    leanclip("scenes", photos, "--count", "2")
+    leanclip("models", "fetch", f"{served.address}/small")
+    assert leanclip("index", photos, "--model", "colours-0")[0] == 0
+    monkeypatch.chdir("/")
+    status, said, _ = leanclip("search", "a red star", "--json")
+    assert (status, len(json.loads(said)["results"])) == (0, 2)
+    [model] = json.loads(leanclip("status", "--json")[1])["models"]
+    assert (model["name"], model["source"]) == ("colours-0", "colours-0")

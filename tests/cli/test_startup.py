@@ -34,21 +34,7 @@ def help_of(*command: str) -> tuple[int, str, list[str]]:
     return status or 0, text, loaded
 
 
-# Their modules, or retrieval/cli/photos.py on which they stand, import at the top what the work
-# needs. Strict: once that is mended, these marks have to go.
-WAITING = (
-    *("search", "similar", "duplicates", "describe", "serve", "index", "status", "watch"),
-    *("forget", "vacuum", "doctor", "tune", "embed", "compress"),
-)
-EVERY = [
-    pytest.param(name, marks=pytest.mark.xfail(strict=True, reason="imports at the top of a file"))
-    if name in WAITING
-    else name
-    for name in COMMANDS
-]
-
-
-@pytest.mark.parametrize("command", EVERY)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_imports_nothing_heavy(command: str) -> None:
     status, text, loaded = help_of(command)
     assert (status, loaded) == (0, [])
