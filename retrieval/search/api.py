@@ -80,6 +80,7 @@ def similar(
     folder: AnyPath | None = None,
     *,
     top: int = 10,
+    filter: str = "",
     cut: float | None = None,
     home: AnyPath | None = None,
     model: str | None = None,
@@ -90,15 +91,19 @@ def similar(
         photo: A file, indexed or not.
         folder: As for `find`, like all that follow.
         top: At most this many.
+        filter: Only photos that fulfil it, as in a query: ``after:2023 in:holiday``.
         cut: As for `find`.
         home: As for `open_library`.
         model: As for `open_library`.
 
     Raises:
-        LeanclipError: The photo cannot be read, or nothing is indexed.
+        LeanclipError: The photo cannot be read, the filter cannot be understood, or nothing is
+            indexed.
     """
     with open_library(folder, home=home, model=model) as library:
-        return library.similar(Path(photo), top=top, cut=cut, folder=_path(folder))
+        return library.similar(
+            Path(photo), top=top, folder=_path(folder), filter=filter, cut=cut
+        )
 
 
 def describe(
