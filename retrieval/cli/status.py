@@ -76,11 +76,19 @@ def _overview(place: Path) -> dict[str, Any]:
             for count in catalog.spaces()
         ]
         skipped = catalog.skipped()
-    used = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
     return {
         "home": str(place),
-        "bytes": used,
+        "bytes": _bytes(place),
         "folders": folders,
         "models": models,
         "skipped": skipped,
     }
+
+
+def _bytes(place: Path) -> int:
+    """Bytes of the library, without the fetched models that may lie in its home."""
+    from retrieval.hub.store import models_folder
+
+    models = models_folder().resolve()
+    files = (file for file in place.rglob("*") if file.is_file())
+    return sum(file.stat().st_size for file in files if models not in file.resolve().parents)

@@ -4,8 +4,4 @@ from retrieval.spec.errors import LeanclipError
 
 
 class FetchError(LeanclipError):
-    """A model cannot be fetched: no connection, no such file, another hash than promised."""
-
-
-class AbsentError(FetchError):
-    """The server answers, and has no such file."""
+    """A model cannot be fetched: it is not what was promised, or has no place here."""

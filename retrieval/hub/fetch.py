@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.hub.errors import AbsentError, FetchError
+from retrieval.hub.errors import FetchError
 from retrieval.hub.sources import Source, source_of
 from retrieval.hub.store import (
     ORIGIN,
@@ -18,7 +18,6 @@ from retrieval.hub.store import (
     packaged_model,
     unfinished_folder,
 )
-from retrieval.hub.transfer import transfer
 from retrieval.hub.wanted import WantedFile, wanted_files
 from retrieval.spec.bundle import (
     MANIFEST,
@@ -29,6 +28,8 @@ from retrieval.spec.bundle import (
 )
 from retrieval.spec.errors import BundleError
 from retrieval.spec.files import sha256_file, sha256_path, size_of, swap_folder, write_json
+from retrieval.transfer.errors import AbsentError
+from retrieval.transfer.transfer import transfer
 
 Progress = Callable[[str, int, int], None]
 """Called with a file, the bytes of all files that are there, and how many there will be."""
@@ -68,8 +69,9 @@ def fetch_model(
         pause: As for `transfer`.
 
     Raises:
-        FetchError: Something is missing, differs from its hash or leads out of the folder, the
-            model has changed since it was first fetched, or another has its name.
+        FetchError: Something differs from its hash or leads out of the folder, the model has
+            changed since it was first fetched, or another has its name.
+        TransferError: As for `transfer`; `AbsentError` when a file is missing.
         OSError: The folder cannot be written.
     """
     source = source_of(text)

@@ -16,7 +16,7 @@ from retrieval.corpora.fetch.datasets import COCO, FLICKR30K, Dataset, Source, S
 from retrieval.corpora.fetch.run import ARCHIVES, NOTE, Fetched, fetch_dataset
 from retrieval.corpora.pairs import read_pairs
 from retrieval.spec.errors import CorpusError
-from tests.corpora.range_server import RangeServer, range_server
+from tests.fixtures.range_server import RangeServer, range_server
 
 SPLITS = {"train": Split(3, 6), "dev": Split(1, 2), "test": Split(1, 2)}
 

@@ -9,7 +9,7 @@ from io import FileIO
 from pathlib import Path
 from typing import IO
 
-from retrieval.hub.errors import AbsentError, FetchError
+from retrieval.transfer.errors import AbsentError, TransferError
 
 ATTEMPTS = 5
 """Connections that may break one after the other, none of them having brought anything."""
@@ -19,14 +19,15 @@ Progress = Callable[[int], None]
 
 _BLOCK = 1 << 18
 _TIMEOUT_SECONDS = 60.0
-_PARTIAL, _ABSENT, _BEYOND_THE_END, _TOO_MANY, _SERVER_ERROR = 206, 404, 416, 429, 500
+_PARTIAL, _BEYOND_THE_END, _TOO_MANY, _SERVER_ERROR = 206, 416, 429, 500
+_LOGIN, _FORBIDDEN, _ABSENT = 401, 403, 404
 
 
 class _BrokenError(Exception):
     """The connection ended too early; another one may go on from there."""
 
 
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+class SafeRedirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects, but never from https to http."""
 
     def redirect_request(
@@ -39,11 +40,11 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         newurl: str,
     ) -> urllib.request.Request | None:
         if req.type == "https" and not newurl.lower().startswith("https:"):
-            raise FetchError(f"{req.full_url} leads to {newurl}, which is not https")
+            raise TransferError(f"{req.full_url} leads to {newurl}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-_OPENER = urllib.request.build_opener(_SafeRedirects)
+_OPENER = urllib.request.build_opener(SafeRedirects)
 
 
 def transfer(
@@ -63,36 +64,47 @@ def transfer(
         address: An http or https address.
         target: File that grows; its folder exists.
         most: Bytes that it may have.
-        exact: Whether it must have just so many.
+        exact: Whether it must have just so many; when they are there, nothing is asked.
         progress: Told after each block.
         pause: Seconds before a connection is opened again; doubled each time that brings nothing.
 
     Raises:
         AbsentError: The server has no such file.
-        FetchError: There is no connection, the server refuses, sends more than ``most``, or
-            the disk is full. What has come stays, but for a file that is too long.
+        TransferError: There is no connection, the server refuses, the file has another length,
+            or the disk is full. What has come stays, but for a file of another length.
     """
-    idle = 0
-    while True:
-        before = _size(target)
-        try:
-            total = _receive(address, target, most, progress)
-        except (_BrokenError, http.client.HTTPException, OSError) as error:
-            idle = 0 if _size(target) > before else idle + 1
-            if idle == ATTEMPTS:
-                raise FetchError(
-                    f"{address}: {_reason(error)}; what has come is kept, run it again to go on"
-                ) from error
-            time.sleep(pause * 2 ** max(0, idle - 1))
-            continue
-        if total > most or (exact and total != most):
-            target.unlink()
-            raise FetchError(f"{address} has {total:,} bytes, where {most:,} were promised")
+    if _size(target) > most:
+        target.unlink()
+    if exact and target.exists() and _size(target) == most:
         return
+    found = _insist(address, target, most, exact, progress, pause)
+    if found > most or (exact and found < most):
+        target.unlink()
+        than = "more" if found > most else "fewer"
+        raise TransferError(
+            f"{address} has {than} than the {most:,} bytes that it should: it is another file"
+        )
 
 
-def _receive(address: str, target: Path, most: int, progress: Progress) -> int:
-    """Get what is missing; the bytes of the whole file."""
+def _insist(
+    address: str, target: Path, most: int, exact: bool, progress: Progress, pause: float
+) -> int:
+    """Receive until no connection breaks; the bytes that are there then."""
+    furthest, idle = _size(target), 0
+    while True:
+        try:
+            return _receive(address, target, most, exact, progress)
+        except (_BrokenError, http.client.HTTPException, OSError) as error:
+            # A line that moves is worth waiting for, however often it breaks.
+            idle = 0 if _size(target) > furthest else idle + 1
+            furthest = max(furthest, _size(target))
+            if idle == ATTEMPTS:
+                raise _given_up(address, target, most if exact else None, error) from error
+            time.sleep(pause * 2 ** max(0, idle - 1))
+
+
+def _receive(address: str, target: Path, most: int, exact: bool, progress: Progress) -> int:
+    """Get what is missing; the bytes that are there then."""
     start = _size(target)
     request = urllib.request.Request(address, headers={"User-Agent": "leanclip"})
     # Else some servers compress what they send, and a part of that is of no use.
@@ -106,8 +118,9 @@ def _receive(address: str, target: Path, most: int, progress: Progress) -> int:
             return _refused(error, address, target)
     except urllib.error.URLError as error:
         if start == 0:
-            raise FetchError(
-                f"{address} cannot be reached ({_reason(error)}); is this machine offline?"
+            raise TransferError(
+                f"{address}: no connection ({_reason(error)}); if this machine is offline, "
+                "run it again later"
             ) from error
         raise
     with answer:
@@ -118,11 +131,12 @@ def _receive(address: str, target: Path, most: int, progress: Progress) -> int:
         # A server that knows no ranges sends everything from the start.
         start = start if goes_on else 0
         length = answer.headers.get("Content-Length")
-        total = start + int(length) if length and length.isdigit() else None
+        # A server may leave the length out; a connection that broke looks whole then.
+        least = start + int(length) if length and length.isdigit() else most if exact else 0
         with _opened(target, "a" if goes_on else "w") as stream:
             _write(answer, stream, target, most, progress)
     found = _size(target)
-    if total is not None and found < min(total, most + 1):
+    if found < min(least, most + 1):
         raise _BrokenError("the connection ended early")
     return found
 
@@ -139,7 +153,17 @@ def _refused(error: urllib.error.HTTPError, address: str, target: Path) -> int:
         raise AbsentError(f"{address}: {said}") from error
     if error.code >= _SERVER_ERROR or error.code == _TOO_MANY:
         raise _BrokenError(said) from error
-    raise FetchError(f"{address}: {said}; a model behind a login cannot be fetched") from error
+    login = error.code in (_LOGIN, _FORBIDDEN)
+    advice = "; what lies behind a login cannot be fetched" if login else ""
+    raise TransferError(f"{address}: {said}{advice}") from error
+
+
+def _given_up(address: str, target: Path, whole: int | None, error: BaseException) -> TransferError:
+    kept = f"{_size(target):,}" + (f" of {whole:,}" if whole is not None else "")
+    return TransferError(
+        f"{address}: {_reason(error)}; {kept} bytes are kept in {target}, "
+        "run it again to go on from there"
+    )
 
 
 def _write(
@@ -164,8 +188,8 @@ def _opened(target: Path, mode: str) -> FileIO:
         raise _full(target, error) from error
 
 
-def _full(target: Path, error: OSError) -> FetchError:
-    return FetchError(
+def _full(target: Path, error: OSError) -> TransferError:
+    return TransferError(
         f"{target}: {error.strerror or error}; once that is mended, run it again to go on"
     )
 
