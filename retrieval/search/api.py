@@ -101,9 +101,7 @@ def similar(
             indexed.
     """
     with open_library(folder, home=home, model=model) as library:
-        return library.similar(
-            Path(photo), top=top, folder=_path(folder), filter=filter, cut=cut
-        )
+        return library.similar(Path(photo), top=top, folder=_path(folder), filter=filter, cut=cut)
 
 
 def describe(
