@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from export.quantize.bias_correction import correct_biases
 from export.quantize.onnx import quantise
 from export.quantize.onnx_static import find_ranges, quantise_static
 from export.quantize.sensitivity import Layer, Mixed, keep_sensitive
@@ -51,7 +52,9 @@ def mix_convolutions(model: onnx.ModelProto, inputs: NDArray[np.generic]) -> Mix
     def made(keep: Collection[str]) -> onnx.ModelProto:
         return quantise_static(model, ranges, keep=[*keep, *_activations(model, keep)])
 
-    return keep_sensitive(model, layers, inputs, made)
+    mixed = keep_sensitive(model, layers, inputs, made)
+    correct_biases(model, mixed.model, inputs)
+    return mixed
 
 
 def _activations(model: onnx.ModelProto, convolutions: Collection[str]) -> list[str]:

@@ -2,12 +2,15 @@
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from export.quantize import sensitivity
+from export.quantize.bias_correction import correct_biases
 from export.quantize.onnx_int4 import BLOCK, round_blocks
+from export.quantize.onnx_static import find_ranges, quantise_static
 from export.quantize.sensitivity import Layer, keep_sensitive
 from export.targets.graphs import image_graph, text_graph
 from export.targets.onnx import OPSET, OnnxTarget
@@ -116,6 +119,42 @@ def assert_clean(model):
     read = {name for node in model.graph.node for name in node.input}
     assert len(names) == len(set(names))
     assert set(names) <= read, "an initialiser is stored that nothing reads"
+
+
+def test_corrected_biases_bring_channels_back_to_their_means(image, traced, tmp_path):
+    traced["image"].write(tmp_path / "fp32.onnx", "fp32")
+    exact, photos = onnx.load(tmp_path / "fp32.onnx"), image.calibration
+    rounded = quantise_static(exact, find_ranges(exact, photos))
+    before = shifts(exact, rounded, photos)
+    correct_biases(exact, rounded, photos)
+    after = shifts(exact, rounded, photos)
+    assert len(before) > 10
+    # Gates stay in float, and so keep what shifts their inputs.
+    assert np.median(after) < 0.01 * np.median(before)
+
+
+def shifts(exact, rounded, photos):
+    """How far the mean of each convolution's output lies from what it should be."""
+    wanted, found = (convolution_means(model, photos) for model in (exact, rounded))
+    return [np.abs(found[name] - mean).mean() for name, mean in wanted.items()]
+
+
+def convolution_means(model, photos):
+    probed = onnx.ModelProto()
+    probed.CopyFrom(model)
+    nodes = [node for node in probed.graph.node if node.op_type == "Conv"]
+    probed.graph.output.extend(
+        helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, None) for node in nodes
+    )
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(probed.SerializeToString(), options)
+    outputs = session.run(
+        [node.output[0] for node in nodes], {session.get_inputs()[0].name: photos}
+    )
+    return {
+        node.name: output.mean(axis=(0, 2, 3)) for node, output in zip(nodes, outputs, strict=True)
+    }
 
 
 def test_static_convolutions_have_int8_weights_with_a_scale_for_each_channel(write):

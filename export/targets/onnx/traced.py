@@ -110,9 +110,13 @@ class OnnxTraced:
         return self._gentle(data, trained) if stored == "int8" else Made(data, called, {})
 
     def _static(self) -> onnx.ModelProto:
+        from export.quantize.bias_correction import correct_biases
         from export.quantize.onnx_static import find_ranges, quantise_static
 
-        return quantise_static(self._proto, find_ranges(self._proto, self._photos()))
+        photos = self._photos()
+        made = quantise_static(self._proto, find_ranges(self._proto, photos))
+        correct_biases(self._proto, made, photos)
+        return made
 
     def _mixed(self) -> Made:
         from export.quantize.onnx_mixed import mix_convolutions, mix_products
