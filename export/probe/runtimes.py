@@ -37,15 +37,13 @@ def import_runtime(file_format: str) -> HostRuntime:
 def _onnx() -> HostRuntime:
     import onnxruntime as ort
 
+    from retrieval.encode.sessions import session_options
+
     def open_file(path: Path, tower: str, threads: int) -> Call:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         # As the search product runs the same files.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.x64quantprecision", "1")
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(
+            str(path), session_options(threads), providers=["CPUExecutionProvider"]
+        )
         name = session.get_inputs()[0].name
         return lambda row: session.run(None, {name: row})[0]
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from retrieval.encode.of_bundle import OfBundle
 from retrieval.encode.protocol import Embeddings, Pixels
+from retrieval.encode.sessions import session_options
 from retrieval.language.opening import open_tokenizer
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.spec.bundle import check_file, read_bundle
@@ -79,16 +80,9 @@ class _Tower:
     """One session and how many rows it may be given at once."""
 
     def __init__(self, path: Path, threads: int | None) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or 0
-        options.log_severity_level = 3
-        # Photos are decoded beside the encoder: waiting threads must not burn its processor.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Without VNNI, AVX2's int8 product saturates; this trades a little speed for truth.
-        options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             self._session = ort.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                str(path), session_options(threads), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime raises plain subclasses of Exception.
             reason = " ".join(str(error).split())

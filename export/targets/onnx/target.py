@@ -13,6 +13,7 @@ from export.targets.onnx.graph import CHANNEL_ORDER
 from export.targets.onnx.traced import OnnxTraced
 from export.targets.target import Conversion, Inputs, Run
 from retrieval.encode.onnx import as_input
+from retrieval.encode.sessions import session_options
 from retrieval.spec.bundle import Format, Interface
 from retrieval.spec.errors import BundleError
 
@@ -67,12 +68,10 @@ class OnnxTarget:
         Raises:
             BundleError: ONNX Runtime cannot load it.
         """
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        # Without VNNI, AVX2's int8 product saturates; this trades a little speed for truth.
-        options.add_session_config_entry("session.x64quantprecision", "1")
         try:
-            session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            session = ort.InferenceSession(
+                str(path), session_options(), providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # ONNX Runtime raises plain subclasses of Exception.
             reason = " ".join(str(error).split())
             raise BundleError(f"{path} cannot be loaded by ONNX Runtime: {reason}") from error
