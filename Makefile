@@ -71,8 +71,11 @@ targets: $(VENV)/.dev tools $(WEB)/node_modules/.installed ## Measure every towe
 	node $(WEB)/assemble.mjs build/web
 	$(BIN)/python data/benchmarks/targets/run.py $(TARGETS)
 
-# What a release carries as data/default. Smaller: FORMATS=onnx DEV=PAIRS.jsonl PHOTOS=FOLDER.
+# All formats for a release. What data/default carries, and so the package:
+#   make bundle BUNDLE=data/default FORMATS=onnx IMAGE=int8 TEXT=int8
 FORMATS ?= onnx,coreml,litert,executorch
+IMAGE ?= fp16,int8,int8-static
+TEXT ?= fp16,int8
 BUNDLE ?= build/default
 DEV ?= data/downloads/flickr8k/dev.jsonl
 PHOTOS ?= data/downloads/photos
@@ -83,7 +86,7 @@ TERMS := --licence 'non-commercial research and education; see README.md' \
 bundle: $(VENV)/.dev ## Export data/student to every format, verify it on DEV, mark what to open
 	@test -f $(DEV) || { echo "there is no $(DEV): name captioned photos with DEV=PAIRS.jsonl"; exit 1; }
 	$(BIN)/leanclip export data/student $(BUNDLE) --to $(FORMATS) --calibrate $(PHOTOS) \
-		--image-precision fp16,int8,int8-static --text-precision fp16,int8 \
+		--image-precision $(IMAGE) --text-precision $(TEXT) \
 		--card data/cards/leanclip-flickr8k-compact.md $(TERMS)
 	$(BIN)/leanclip verify $(BUNDLE) --data $(DEV) --checkpoint data/student --recommend
 
