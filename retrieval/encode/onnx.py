@@ -19,8 +19,12 @@ from retrieval.spec.errors import BundleError
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.spec.tower import Tower
 
-MAX_BATCH = 32
-"""Rows that one call of a tower takes; more are split, to bound memory."""
+MAX_BATCH = 4
+"""Rows that one call of a tower takes; more are split.
+
+On processors, what one layer hands to the next should stay in the cache: MobileNetV2 takes a
+fifth less time in fours than in batches of 32.
+"""
 
 ACTIVATIONS = "activations"
 """Key in an ONNX file's metadata: the type in which a tower computes."""
