@@ -42,6 +42,8 @@ def correct_biases(
         if node.op_type == "Conv" and len(node.input) == 3
     }
     convolutions = [node for node in model.graph.node if node.name in places]
+    if not convolutions:
+        return
     wanted = _channel_means(model, [node.output[0] for node in convolutions], inputs)
     for convolution, mean in zip(convolutions, wanted, strict=True):
         place = places[convolution.name]

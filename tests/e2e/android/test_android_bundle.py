@@ -229,6 +229,7 @@ def test_no_bundle_half_a_manifest_and_paths_that_lead_out(core: Core, bundle: P
 def test_the_recommended_file_comes_first_then_the_smallest(core: Core, bundle: Path) -> None:
     def add(value: Any) -> None:
         image = value["files"][0]
+        image["recommended"] = False
         for format, precision, bytes, recommended in (
             ("litert", "fp32", 900, False),
             ("litert", "int8", 300, False),

@@ -95,7 +95,7 @@ def test_the_large_view_stands_at_the_moment_and_plays_on(visit: Visit):
         visit.until(f"{VIDEO}.currentTime > {second} + 0.3")
         visit.page.keyboard.press("Escape")
         visit.page.wait_for_selector("#viewer", state="hidden")
-        assert visit.page.evaluate(f"{VIDEO}.paused && !{VIDEO}.hasAttribute('src')")
+        visit.until(f"{VIDEO}.paused && !{VIDEO}.hasAttribute('src')")
 
 
 def test_a_player_seeks_without_reading_the_file_from_its_beginning(visit: Visit):
