@@ -102,8 +102,7 @@ def test_captions_lie_beside_the_photos_of_a_folder(tmp_path, bundle, leanclip):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_was_stopped_is_continued(tmp_path, bundle, leanclip, how):
-    shards = 40  # so many that the signal comes before the last
-    photos = fill_folder(tmp_path / "photos", 4 * shards, size=400)
+    photos = fill_folder(tmp_path / "photos", 24, size=400)
     out = tmp_path / "out"
     arguments = ["embed", str(photos), str(out), "--model", str(bundle), "--shard-size", "4"]
     running = subprocess.Popen(
@@ -111,6 +110,8 @@ def test_a_run_that_was_stopped_is_continued(tmp_path, bundle, leanclip, how):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TERM": "dumb"},
+        # What a shell starts in the background ignores it, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     first = out / "embedding" / "shards" / "0" / "summary.json"
     while not first.exists():
@@ -122,16 +123,15 @@ def test_a_run_that_was_stopped_is_continued(tmp_path, bundle, leanclip, how):
         assert running.returncode == 130
         assert said.splitlines()[-1].startswith("leanclip: interrupted; what was finished is kept")
     done = sorted(path.parent.name for path in out.glob("embedding/shards/*/summary.json"))
-    assert len(done) < shards
+    assert len(done) < 6
     before = first.stat().st_mtime_ns
     status, output, error = leanclip(*arguments, "--json")
     assert status == 0, error
-    assert json.loads(output)["embedded"] == shards - len(done)
+    assert json.loads(output)["embedded"] == 6 - len(done)
     assert first.stat().st_mtime_ns == before
     rows = read_elsewhere(out).rows
     assert [row["image_path"] for row in rows] == [str(path) for path in sorted(photos.iterdir())]
-    found = {path.name for path in (out / "embedding" / "shards").iterdir()}
-    assert found == {str(number) for number in range(shards)}
+    assert sorted(path.name for path in (out / "embedding" / "shards").iterdir()) == list("012345")
 
 
 def test_the_first_of_two_attempts_at_a_shard_wins(tmp_path):
