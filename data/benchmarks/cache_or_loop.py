@@ -51,7 +51,6 @@ from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.checkpoint import load_checkpoint
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.errors import LeanclipError, RecipeError
-from retrieval.spec.model import ModelConfig
 from retrieval.spec.tower import Tower
 
 PACKAGES = ("leanclip", "torch", "timm", "lightning-fabric", "numpy", "pillow")
@@ -260,17 +259,8 @@ def _stage(recipe: Recipe, tower: Tower) -> Distil:
 
 
 def _student(recipe: Recipe, tokenizer: Tokenizer) -> DualEncoder:
-    student = recipe.student
-    config = ModelConfig(
-        name=student.name,
-        embedding_dim=student.embedding_dim,
-        image=student.image,
-        text=student.text,
-        preprocessing=student.preprocessing,
-        tokens=tokenizer.spec,
-    )
     torch.manual_seed(recipe.seed)
-    return DualEncoder(config)
+    return DualEncoder(recipe.student.config(tokenizer.spec))
 
 
 def _corpora(

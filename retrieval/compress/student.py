@@ -19,7 +19,7 @@ from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.text import TextTransformer
 from retrieval.models.timm_tower import TimmImageTower
 from retrieval.spec.errors import RecipeError
-from retrieval.spec.model import ModelConfig, OpenClipTower
+from retrieval.spec.model import OpenClipTower
 
 # Beyond this many captions a closed-form start gains nothing and costs memory.
 _MOST_CAPTIONS = 200_000
@@ -40,16 +40,8 @@ def make_student(recipe: Recipe) -> tuple[DualEncoder, Tokenizer]:
         return _from_checkpoint(recipe)
     sources = Sources(next(iter(recipe.teachers), None))
     tokenizer = make_tokenizer(recipe, sources)
-    config = ModelConfig(
-        name=student.name,
-        embedding_dim=student.embedding_dim,
-        image=student.image,
-        text=student.text,
-        preprocessing=student.preprocessing,
-        tokens=tokenizer.spec,
-    )
     torch.manual_seed(recipe.seed)
-    model = DualEncoder(config)
+    model = DualEncoder(student.config(tokenizer.spec))
     if start.image_weights:
         load_backbone_weights(model.image, start.image_weights)
     _inherit_layers(recipe, model, tokenizer, sources)

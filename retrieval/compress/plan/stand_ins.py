@@ -12,7 +12,6 @@ from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.checkpoint import save_checkpoint
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.open_clip import HUB, RANDOM, load_open_clip, parse_name
-from retrieval.spec.model import ModelConfig
 
 _OPEN_CLIP: Final = STOCK[0]
 _MARKS: Final = 2
@@ -47,16 +46,8 @@ def student_stand_in(recipe: Recipe, folder: Path) -> Student:
     """
     wanted = recipe.student
     tokenizer = tokenizer_of_size(wanted.vocabulary)
-    config = ModelConfig(
-        name=wanted.name,
-        embedding_dim=wanted.embedding_dim,
-        image=wanted.image,
-        text=wanted.text,
-        preprocessing=wanted.preprocessing,
-        tokens=tokenizer.spec,
-    )
     torch.manual_seed(recipe.seed)
-    save_checkpoint(folder, DualEncoder(config), tokenizer)
+    save_checkpoint(folder, DualEncoder(wanted.config(tokenizer.spec)), tokenizer)
     frozen = wanted.start.freeze_token_embedding
     start = Start(checkpoint=folder, freeze_token_embedding=frozen)
     return wanted.model_copy(update={"start": start, "vocabulary": Vocabulary()})

@@ -7,8 +7,16 @@ from pydantic import ConfigDict, Field, model_validator
 
 from retrieval.compress.loop.settings import Weight
 from retrieval.spec.base import Spec
-from retrieval.spec.model import ImageTowerSpec, TextTower, TimmTower, VitTower, Width
+from retrieval.spec.model import (
+    ImageTowerSpec,
+    ModelConfig,
+    TextTower,
+    TimmTower,
+    VitTower,
+    Width,
+)
 from retrieval.spec.preprocessing import Preprocessing
+from retrieval.spec.text import TextSpec
 
 TEACHER: Final = "teacher"
 """The source that stands for the recipe's teacher; a folder of that name is ``./teacher``."""
@@ -180,6 +188,17 @@ class Student(Spec):
             "vocabulary": self.vocabulary.model_copy(update={"source": source}),
         }
         return self.model_copy(update=update)
+
+    def config(self, tokens: TextSpec) -> ModelConfig:
+        """The model of this shape that reads ``tokens``."""
+        return ModelConfig(
+            name=self.name,
+            embedding_dim=self.embedding_dim,
+            image=self.image,
+            text=self.text,
+            preprocessing=self.preprocessing,
+            tokens=tokens,
+        )
 
     @property
     def needs_teacher(self) -> bool:
