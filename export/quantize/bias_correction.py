@@ -51,28 +51,29 @@ def correct_biases(
         source = makers.get(node.input[2])
         if source is None or source.op_type != "DequantizeLinear":
             continue
-        [found] = _channel_means(_up_to(quantised, place), [node.output[0]], inputs)
+        [found] = _channel_means(quantised, [node.output[0]], inputs, last=place)
         bias, scale = (arrays[name] for name in source.input[:2])
         steps = np.rint((mean - found) / numpy_helper.to_array(scale))
         mended = numpy_helper.to_array(bias) + steps.astype(np.int32)
         bias.CopyFrom(numpy_helper.from_array(mended, bias.name))
 
 
-def _up_to(model: onnx.ModelProto, place: int) -> onnx.ModelProto:
-    """The graph without the nodes behind one, which nobody asks for."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    del copy.graph.node[place + 1 :]
-    return copy
-
-
 def _channel_means(
-    model: onnx.ModelProto, names: Sequence[str], inputs: NDArray[np.generic]
+    model: onnx.ModelProto,
+    names: Sequence[str],
+    inputs: NDArray[np.generic],
+    *,
+    last: int | None = None,
 ) -> list[NDArray[np.float64]]:
-    """Means ``(channels,)`` of tensors ``(batch, channels, height, width)`` over all inputs."""
+    """Means ``(channels,)`` of tensors ``(batch, channels, height, width)`` over all inputs.
+
+    Nodes behind the one at ``last`` are not computed.
+    """
     asked = onnx.ModelProto()
     asked.CopyFrom(model)
     del asked.graph.output[:]
+    if last is not None:
+        del asked.graph.node[last + 1 :]
     asked.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
     )
