@@ -22,10 +22,7 @@ def model_folder(source: str | Path = DEFAULT) -> Path:
     """
     if isinstance(source, Path):
         return source.expanduser()
-    if source == DEFAULT:
-        return default_bundle()
-    found = model_named(source)
-    return Path(source).expanduser() if found is None else found.folder
+    return default_bundle() if source == DEFAULT else _named_or_folder(source)
 
 
 def default_bundle() -> Path:
@@ -39,8 +36,7 @@ def default_bundle() -> Path:
     """
     named = os.environ.get(ENVIRONMENT)
     if named:
-        found = model_named(named)
-        return Path(named).expanduser() if found is None else found.folder
+        return _named_or_folder(named)
     chosen = chosen_default()
     if chosen is None:
         return _packaged()
@@ -63,6 +59,11 @@ def remembered_name(source: str | Path) -> str:
     if isinstance(source, str) and (source == DEFAULT or model_named(source) is not None):
         return source
     return str(Path(source).expanduser().resolve())
+
+
+def _named_or_folder(source: str) -> Path:
+    found = model_named(source)
+    return Path(source).expanduser() if found is None else found.folder
 
 
 def _packaged() -> Path:

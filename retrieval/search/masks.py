@@ -38,9 +38,7 @@ class RowMasks:
             CatalogError: The catalog is locked or damaged.
         """
         # Asked first: what is committed meanwhile makes the masks of this call old, not wrong.
-        [state] = self._catalog.read(
-            "SELECT data_version, total_changes() FROM pragma_data_version"
-        )
+        [state] = self._catalog.read(_STATE)
         if state != self._state:
             self._kept.clear()
             self._state = state
