@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 from serve_site import Site, Visit
 
 from retrieval.encode.load import open_encoder
@@ -19,8 +18,8 @@ VIDEO = "document.querySelector('#viewer video')"
 
 
 @pytest.fixture(scope="module")
-def cinema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A film that Chromium plays, one that it does not, and photos."""
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A film that Chromium plays, one that it does not, and photos; instead of the usual shelf."""
     folder = tmp_path_factory.mktemp("cinema")
     bundle = make_colour_bundle(folder / "bundle")
     photos = folder / "photos"
@@ -34,17 +33,6 @@ def cinema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(Settings((LibrarySettings("photos", folder / "home", str(bundle)),)))
     yield site
     site.close()
-
-
-@pytest.fixture
-def visit(chromium: Browser, cinema: Site) -> Iterator[Visit]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
-    visit = Visit(context.new_page(), cinema)
-    visit.open()
-    yield visit
-    assert visit.complaints == []
-    assert all(one.startswith((cinema.address, "blob:")) for one in visit.requests)
-    context.close()
 
 
 def open_film(visit: Visit, words: str) -> None:
