@@ -27,12 +27,12 @@ from retrieval.compress.loop.log import LOG
 from retrieval.compress.loop.reporter import SilentReporter
 from retrieval.compress.plan.amounts import count
 from retrieval.compress.plan.measure import alone
-from retrieval.compress.plan.memory import peak_memory
 from retrieval.compress.plan.sample import Sample, make_sample
 from retrieval.compress.plan.stand_ins import student_stand_in, teacher_stand_in
 from retrieval.compress.recipe import Data, Recipe, load_recipe, make_recipe
 from retrieval.compress.runner import FINAL, run_recipe, stage_name
 from retrieval.compress.stages.settings import Factorise
+from retrieval.evaluate.memory import peak_memory
 from retrieval.models.checkpoint import METRICS, load_checkpoint
 from retrieval.spec.errors import LeanclipError
 from retrieval.spec.files import size_of

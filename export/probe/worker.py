@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from export.probe.runtimes import Call, import_runtime
+from retrieval.evaluate.memory import peak_memory
 
 
 class Worker:
@@ -63,7 +64,7 @@ class Worker:
 
     def finish(self) -> dict[str, Any]:
         """Peak memory so far, and milliseconds of a second load."""
-        peak = _peak_memory()
+        peak = peak_memory()
         warm, _ = _timed(self._open)
         return {"peak": peak, "warm": warm}
 
@@ -85,21 +86,6 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
     started = time.perf_counter()
     result = work()
     return 1e3 * (time.perf_counter() - started), result
-
-
-def _peak_memory() -> int | None:
-    """Bytes; None where the system does not tell."""
-    status = Path("/proc/self/status")
-    # Not getrusage on Linux: its peak counts the parent that this process was forked from.
-    if status.is_file():
-        for line in status.read_text("ascii", "replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return 1024 * int(line.split()[1])
-    if sys.platform == "darwin":
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return None
 
 
 if __name__ == "__main__":

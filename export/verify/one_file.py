@@ -36,11 +36,12 @@ def _answer(job: dict[str, Any], vectors: Path) -> dict[str, Any]:
     import numpy as np
 
     from export.targets.registry import find_target
+    from retrieval.evaluate.memory import peak_memory, resident_memory
     from retrieval.spec.bundle import Interface
 
     target = find_target(job["format"])
     rows = np.load(job["inputs"], mmap_mode="r")
-    before = _memory("VmRSS")
+    before = resident_memory()
     run = target.open(Path(job["path"]), Interface.model_validate(job["interface"]))
     if run is None:
         return {"runs": False}
@@ -50,7 +51,7 @@ def _answer(job: dict[str, Any], vectors: Path) -> dict[str, Any]:
         started = time.perf_counter()
         run(single[call % len(single)])
         seconds.append(time.perf_counter() - started)
-    peak = _memory("VmHWM")
+    peak = peak_memory()
     np.save(vectors, np.concatenate([run(np.array(rows[i : i + 1])) for i in range(len(rows))]))
     return {
         "runs": True,
@@ -64,21 +65,6 @@ def _take_one_processor() -> None:
     # Runtimes start a thread for each processor that they see.
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-
-
-def _memory(name: str) -> int | None:
-    """Bytes that the kernel counts for this process; None where the system does not tell."""
-    status = Path("/proc/self/status")
-    # Not getrusage on Linux: its peak counts the parent that this process was forked from.
-    if status.is_file():
-        for line in status.read_text("ascii", "replace").splitlines():
-            if line.startswith(f"{name}:"):
-                return 1024 * int(line.split()[1])
-    if sys.platform == "darwin" and name == "VmHWM":
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return None
 
 
 if __name__ == "__main__":

@@ -29,7 +29,6 @@ from retrieval.compress.plan.memory import (
     SavedBytes,
     counting_saved_bytes,
     peak_device_memory,
-    peak_memory,
 )
 from retrieval.compress.plan.profiles import (
     Measured,
@@ -45,6 +44,7 @@ from retrieval.compress.stages.settings import Distil, Factorise, Finetune
 from retrieval.compress.teaching.bridge import Bridge
 from retrieval.compress.teaching.teacher import Teacher, open_teacher
 from retrieval.encode.batches import encode_photos, encode_sentences
+from retrieval.evaluate.memory import peak_memory
 from retrieval.models.checkpoint import load_checkpoint
 from retrieval.models.dual_encoder import parameter_count
 from retrieval.spec.files import size_of

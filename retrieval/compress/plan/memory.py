@@ -1,28 +1,10 @@
-"""Memory of this process and of what its training steps keep for the backward pass."""
+"""Memory of the GPU and of what training steps keep for the backward pass."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from torch import Tensor
-
-_STATUS = Path("/proc/self/status")
-
-
-def peak_memory() -> int | None:
-    """Most bytes that this process has had in memory; None where the system does not say."""
-    if _STATUS.exists():
-        # Unlike `resource`, it does not count what the process was before it became Python.
-        fields = dict(line.split(":", 1) for line in _STATUS.read_text("utf-8").splitlines())
-        return int(fields["VmHWM"].split()[0]) * 1024
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def peak_device_memory() -> int | None:
