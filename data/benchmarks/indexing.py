@@ -83,8 +83,8 @@ def main(
 def make_photos(folder: Path, count: int, shape: tuple[int, int]) -> list[Path]:
     """Write ``count`` different JPEG files of one size, unless they are there.
 
-    Every sample is enlarged once; its copies differ in a comment, so that none is recognised
-    as a photo that was indexed before.
+    Every sample is enlarged once; its copies differ in a comment and so in their sizes, as
+    photos do: none is taken for one that was indexed before.
     """
     folder.mkdir(parents=True, exist_ok=True)
     photos = [folder / f"{number:05}.jpg" for number in range(count)]
@@ -100,7 +100,8 @@ def make_photos(folder: Path, count: int, shape: tuple[int, int]) -> list[Path]:
         written = io.BytesIO()
         Image.fromarray(noisy).save(written, "jpeg", quality=92)
         for path in photos[first :: len(samples)]:
-            path.write_bytes(_commented(written.getvalue(), path.stem))
+            # No two of one size: leanclip would take them for copies and hash them beforehand.
+            path.write_bytes(_commented(written.getvalue(), "." * (1 + int(path.stem))))
     return photos
 
 
