@@ -189,7 +189,7 @@ def test_what_goes_wrong_takes_one_line(shell: Shell, photos: Path, tmp_path: Pa
     assert "query is empty" in shell.refusal("search", "", photos)
     assert "no model at" in shell.refusal("index", photos, "--model", tmp_path / "nowhere")
     sheet = shell.refusal("search", "red", photos, "--sheet", "a.txt")
-    assert "must end in .html or .png" in sheet
+    assert "must end in .html, .png or .jpg" in sheet
     shell.run("index", photos / ".." / "photos")
     (tmp_path / "new").mkdir()
     assert "leave out --no-indexing" in shell.refusal(

@@ -67,7 +67,33 @@ def test_the_picture_shows_every_photo(tmp_path: Path, sections: list[Section]) 
         assert near.sum() > 5000
 
 
-@pytest.mark.parametrize("name", ["sheet.html", "sheet.png"])
+def test_a_small_sheet_gives_six_photos_of_any_shape_one_row(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(6)]
+    for path in paths:
+        Image.new("RGB", (240, 80), (200, 30, 40)).save(path)
+    hits = [Hit(path, 0.5, number) for number, path in enumerate(paths)]
+    heights = []
+    for count in (3, 6):
+        sections = [Section("red", hits[:count])] * 4
+        write_contact_sheet(tmp_path / "sheet.jpg", sections, small=True)
+        with Image.open(tmp_path / "sheet.jpg") as sheet:
+            assert sheet.format == "JPEG"
+            heights.append(sheet.height)
+            pixels = np.asarray(sheet).reshape(-1, 3).astype(int)
+        assert (np.abs(pixels - (200, 30, 40)).max(axis=1) <= 8).sum() > 50_000
+    assert heights[1] < heights[0] < 4 * 200
+
+
+def test_a_sheet_too_high_for_jpeg_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sections: list[Section]
+) -> None:
+    monkeypatch.setattr("retrieval.search.sheet.picture._HIGHEST_JPEG", 500)
+    with pytest.raises(QueryError, match=r"too much for JPEG: name it \.png or \.html"):
+        write_contact_sheet(tmp_path / "sheet.jpg", sections)
+    assert not list(tmp_path.glob("*sheet*"))
+
+
+@pytest.mark.parametrize("name", ["sheet.html", "sheet.png", "sheet.jpg"])
 def test_a_failed_sheet_leaves_the_earlier_one(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, sections: list[Section]
 ) -> None:
@@ -85,7 +111,7 @@ def test_a_failed_sheet_leaves_the_earlier_one(
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(QueryError, match=r"must end in \.html or \.png"):
+    with pytest.raises(QueryError, match=r"must end in \.html, \.png or \.jpg"):
         write_contact_sheet(tmp_path / "sheet.pdf", [])
 
 

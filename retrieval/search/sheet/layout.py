@@ -2,22 +2,59 @@
 
 import math
 from collections.abc import Sequence
-
-# Sum of width over height that one row takes: six squares, or four photos of 3:2.
-_ROOM = 6.2
+from dataclasses import dataclass
 
 BLANK_ASPECT = 1.5
 """Width over height of what stands in for a photo that can no longer be read."""
 
 
-def balanced_rows(aspects: Sequence[float]) -> list[int]:
+ROOM = 6.2
+"""Sum of width over height that one row takes: six squares, or four photos of 3:2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """How large everything on a sheet of one picture is, in pixels.
+
+    Attributes:
+        width: Of the sheet.
+        margin: At its sides and between queries.
+        gap: Between photos.
+        highest: Photo; those of a full row are less high.
+        title: Height of a query's line.
+        title_font: Size of its letters.
+        caption: Height of what stands below a photo.
+        caption_font: Size of its letters.
+        room: Sum of width over height that one row takes.
+    """
+
+    width: int
+    margin: int
+    gap: int
+    highest: int
+    title: int
+    title_font: int
+    caption: int
+    caption_font: int
+    room: float
+
+
+LARGE = Measures(1600, 64, 20, 400, 78, 38, 46, 18, ROOM)
+"""To look at photos."""
+
+SMALL = Measures(960, 20, 8, 96, 30, 17, 25, 11, 6 * 2.4)
+"""To look at many queries: six photos of any shape share a row."""
+
+
+def balanced_rows(aspects: Sequence[float], room: float = ROOM) -> list[int]:
     """How many photos each row takes, so that all rows come out about equally high.
 
     Args:
         aspects: Width over height of each photo, in their order.
+        room: Sum of them that one row takes.
     """
     total = sum(aspects)
-    rows = min(len(aspects), math.ceil(total / _ROOM))
+    rows = min(len(aspects), math.ceil(total / room))
     counts = [0] * rows
     covered = 0.0
     for aspect in aspects:
