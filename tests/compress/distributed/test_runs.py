@@ -87,7 +87,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert codes[0] == 9
     assert codes[1] != 0
     state = folder / "two" / "killed" / ".1-finetune-text" / "state.pt"
-    assert torch.load(state, weights_only=False)["step"] == KILLED_AT - 1
+    assert torch.load(state)["step"] == KILLED_AT - 1
     again = {**made, "killed": made["finetune text"]}
     assert run_in_processes(train, again, folder / "two") == [0, 0]
     return folder

@@ -1,4 +1,4 @@
-import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from retrieval.compress.loop.settings import Training
+from retrieval.compress.loop.state import read_state, write_state
 from retrieval.compress.prune.budget import stored_bytes
 from retrieval.compress.prune.pruner import Pruner
 from retrieval.compress.prune.settings import Prune
@@ -169,13 +170,13 @@ def test_scores_need_steps_or_calibration() -> None:
     ],
     ids=lambda value: "-".join(str(one) for one in value.values()),
 )
-def test_a_resumed_run_prunes_alike(at: int, settings: dict[str, Any]) -> None:
+def test_a_resumed_run_prunes_alike(at: int, settings: dict[str, Any], tmp_path: Path) -> None:
     settings = {**HALF, **settings}
     whole, first = loop(settings), loop(settings)
     first.run(at)
-    state = copy.deepcopy(first.state())
+    write_state(tmp_path / "state.pt", "key", first.state())
     second = loop(settings)
-    second.load(state)
+    second.load(read_state(tmp_path / "state.pt", "key"))
     assert kept(second) == kept(first)
     second.run()
     whole.run()
