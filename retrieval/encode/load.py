@@ -11,12 +11,15 @@ from retrieval.spec.errors import BundleError, MissingExtraError
 _CHECKPOINT_FILE = "config.json"
 
 
-def open_encoder(source: str | Path = DEFAULT, *, threads: int | None = None) -> Encoder:
+def open_encoder(
+    source: str | Path = DEFAULT, *, device: str = "cpu", threads: int | None = None
+) -> Encoder:
     """Open a model for searching.
 
     Args:
         source: ``default``, the name of a packaged or fetched model, a bundle folder or a
             checkpoint folder; `retrieval.hub.names` says what each stands for.
+        device: Where PyTorch runs a checkpoint; a bundle always runs on the CPU.
         threads: Threads for one tower; None leaves the choice to the back end.
 
     Raises:
@@ -33,7 +36,7 @@ def open_encoder(source: str | Path = DEFAULT, *, threads: int | None = None) ->
     if (folder / MANIFEST).is_file():
         return OnnxEncoder(folder, threads=threads)
     if (folder / _CHECKPOINT_FILE).is_file():
-        return _open_checkpoint(folder, threads)
+        return _open_checkpoint(folder, device, threads)
     if not folder.exists():
         raise BundleError(f"there is no model at {folder}; leanclip models lists those with a name")
     raise BundleError(
@@ -42,11 +45,11 @@ def open_encoder(source: str | Path = DEFAULT, *, threads: int | None = None) ->
     )
 
 
-def _open_checkpoint(folder: Path, threads: int | None) -> Encoder:
+def _open_checkpoint(folder: Path, device: str, threads: int | None) -> Encoder:
     try:
         from retrieval.encode.torch import TorchEncoder
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "retrieval":
             raise
         raise MissingExtraError(f"{folder} is a checkpoint; opening it", "train") from error
-    return TorchEncoder(folder, threads=threads)
+    return TorchEncoder(folder, device=device, threads=threads)

@@ -70,6 +70,15 @@ def _backend() -> str:
     return "cpu:gloo,cuda:nccl"
 
 
+def own_device() -> torch.device:
+    """Where this process computes, in every stage: its accelerator if there is one."""
+    if world_size() == 1:
+        return Fabric(accelerator="auto", devices=1).device
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
+
+
 def make_fabric(precision: Precision) -> Fabric:
     """Fabric for this process: its device, and DDP where there are several processes."""
     if world_size() == 1:

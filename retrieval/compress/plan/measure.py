@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from retrieval.compress.data.photos import PhotoViews
-from retrieval.compress.distributed.group import make_fabric
+from retrieval.compress.distributed.group import own_device
 from retrieval.compress.embed import embed_ids, embed_photos
 from retrieval.compress.loop.log import LOG
 from retrieval.compress.loop.reporter import SilentReporter
@@ -149,7 +149,7 @@ class StudentJob:
 def measure_student(job: StudentJob) -> StudentProfile:
     """Embed as evaluation and mining do, load views, and search."""
     loaded = load_checkpoint(job.checkpoint)
-    model = loaded.model.to(make_fabric(job.stage.training.precision).device).eval()
+    model = loaded.model.to(own_device()).eval()
     photos, sentences = list(job.sample.photos), list(job.sample.sentences)
     ids = loaded.tokenizer.batch(sentences[:_EMBEDDED])
     training = job.stage.training

@@ -15,6 +15,7 @@ from retrieval.compress.cache.build import build_cache
 from retrieval.compress.cache.cache import TeacherCache
 from retrieval.compress.cache.corpus import Corpus
 from retrieval.compress.data.views import ViewRules
+from retrieval.compress.distributed.group import own_device
 from retrieval.compress.distributed.ranks import from_first
 from retrieval.compress.loop.reporter import Reporter
 from retrieval.compress.start.settings import STOCK
@@ -51,10 +52,14 @@ class Captioned:
 
 
 def open_teacher(source: str) -> Encoder:
-    """A bundle, a checkpoint, ``default``, or a stock model (``open_clip:``, ``hf:``)."""
+    """A bundle, a checkpoint, ``default``, or a stock model (``open_clip:``, ``hf:``).
+
+    All but a bundle embed where stages train.
+    """
+    device = str(own_device())
     if source.startswith(STOCK):
-        return TorchEncoder(load_stock(source))
-    return open_encoder(source)
+        return TorchEncoder(load_stock(source), device=device)
+    return open_encoder(source, device=device)
 
 
 class Teacher:
