@@ -1,16 +1,13 @@
 """What a visitor asks for, and the query that it means."""
 
-import math
 from calendar import timegm
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from pathlib import Path
 
-from retrieval.catalog.filters import GeoBox, PhotoFilter
+from retrieval.catalog.filters import PhotoFilter
 from retrieval.search.query.parse import parse_query
 from retrieval.search.query.parts import Example, Query, Term
-
-_KM_PER_DEGREE = 111.32
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +57,3 @@ def both(typed: PhotoFilter, chosen: PhotoFilter) -> PhotoFilter:
 def midnight(day: date) -> int:
     """The first second of a day, on the wall clock that the catalog keeps."""
     return timegm(day.timetuple())
-
-
-def box_around(latitude: float, longitude: float, kilometres: float) -> GeoBox:
-    """The part of the globe within some kilometres of a place, as a box."""
-    high = kilometres / _KM_PER_DEGREE
-    south, north = max(-90.0, latitude - high), min(90.0, latitude + high)
-    # Degrees of longitude shrink towards the poles, around which a box goes all the way.
-    shrunk = math.cos(math.radians(max(abs(south), abs(north))))
-    wide = high / shrunk if shrunk > 1e-6 else 180.0
-    if wide >= 180.0:
-        return GeoBox(south, -180.0, north, 180.0)
-    return GeoBox(south, _wrapped(longitude - wide), north, _wrapped(longitude + wide))
-
-
-def _wrapped(longitude: float) -> float:
-    return (longitude + 180.0) % 360.0 - 180.0

@@ -173,6 +173,13 @@ def test_a_box_holds_every_point_within_its_distance(
     assert holds(box_around(latitude, longitude, distance), other, across)
 
 
+def test_a_box_knows_the_poles_and_the_date_line() -> None:
+    across = box_around(0.0, 179.9, 50)
+    assert across.west > across.east
+    pole = box_around(90.0, 0.0, 10)
+    assert (pole.west, pole.east, pole.north) == (-180, 180, 90)
+
+
 @PATIENT
 @given(st.floats(-80, 80), LONGITUDES, st.floats(0.1, 500))
 def test_a_box_is_no_wider_than_it_must_be(

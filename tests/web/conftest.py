@@ -34,6 +34,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     exif[0x0110] = "Lens Maker 7"
     exif[0x0132] = "2021:05:06 07:08:09"
     exif.get_ifd(0x8769)[0x9003] = "2021:05:06 07:08:09"
+    exif.get_ifd(0x8825).update({1: "N", 2: (59.0, 54.0, 36.0), 3: "E", 4: (10.0, 45.0, 0.0)})
     wide.save(shelf.photos / "odd" / "wide.jpg", exif=exif)
     (shelf.photos / "odd" / "broken.jpg").write_text("no photo")
     (shelf.photos.parent / "secret.jpg").write_bytes(

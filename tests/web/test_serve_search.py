@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from web_shelf import API, Shelf
 
 from retrieval.catalog.filters import PhotoFilter
-from retrieval.web.asking import both, box_around
+from retrieval.web.asking import both
 from retrieval.web.errors import GoneError
 from retrieval.web.settings import LibrarySettings
 from retrieval.web.uploads import Uploads
@@ -94,6 +94,8 @@ def test_filters_narrow_what_is_found(client: TestClient):
     assert names(client, q="red", after="2021-05-07", before="2021-05-08") == []
     assert names(client, camera="lens maker") == ["wide.jpg"]
     assert names(client, type="png") == []
+    assert names(client, latitude=59.9, longitude=10.8) == ["wide.jpg"]
+    assert names(client, latitude=59.9, longitude=10.8, kilometres=1) == []
     assert choices["first"] == "2021-05-06"
     assert {"value": "Lens Maker 7", "photos": 1} in choices["cameras"]
 
@@ -109,16 +111,6 @@ def test_what_is_typed_and_what_is_chosen_must_both_hold():
     assert both(typed, chosen) == PhotoFilter(
         after=20, before=90, camera="nikon", suffixes=(".png",)
     )
-
-
-def test_a_box_around_a_place_knows_the_poles_and_the_date_line():
-    box = box_around(60.0, 10.0, 111.32)
-    assert (box.south, box.north) == pytest.approx((59, 61))
-    assert box.east - box.west > 2
-    across = box_around(0.0, 179.9, 50)
-    assert across.west > across.east
-    pole = box_around(90.0, 0.0, 10)
-    assert (pole.west, pole.east, pole.north) == (-180, 180, 90)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from retrieval.catalog.filters import PhotoFilter
+from retrieval.search.query.places import NEAR_KM, box_around
 from retrieval.web.api.common import KEY, ChosenLibrary, refusals
-from retrieval.web.asking import Asked, box_around, by_example, in_words, midnight
+from retrieval.web.asking import Asked, by_example, in_words, midnight
 from retrieval.web.collection import Collection
 from retrieval.web.models import Example, FolderId, PhotoId, Photos
 from retrieval.web.photos import checked_path
@@ -37,7 +38,7 @@ async def chosen_filter(
         float | None, Query(ge=-90, le=90, description="Near a place: with `longitude`.")
     ] = None,
     longitude: Annotated[float | None, Query(ge=-180, le=180)] = None,
-    kilometres: Annotated[float, Query(gt=0, le=20_000, description="How near.")] = 10.0,
+    kilometres: Annotated[float, Query(gt=0, le=20_000, description="How near.")] = NEAR_KM,
 ) -> PhotoFilter:
     """What a request asks of photos besides what they show."""
     folders: tuple[Path, ...] = ()
