@@ -18,14 +18,14 @@ from retrieval.encode.torch import TorchEncoder
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.models.dual_encoder import parameter_count
 from retrieval.spec.bundle import GOLDEN, MANIFEST, Bundle, read_bundle
+from retrieval.spec.defaults import UNKNOWN_LICENCE
 from retrieval.spec.errors import ExportError
 from retrieval.spec.files import replacing_folder, sha256_file, sha256_json, write_json
 from retrieval.spec.tower import TOWERS, Tower
 
-__all__ = ["REPORT", "UNKNOWN_LICENCE", "add_files", "check_target", "pack_bundle"]
+__all__ = ["REPORT", "add_files", "check_target", "pack_bundle"]
 
 MODEL_CARD = "README.md"
-UNKNOWN_LICENCE = "unknown"
 
 
 def pack_bundle(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from export.bundle import UNKNOWN_LICENCE, add_files, check_target, pack_bundle
+from export.bundle import add_files, check_target, pack_bundle
 from export.files import Tell, remove
 from export.quantize.calibration import Calibration
 from export.report import read_report
@@ -14,6 +14,7 @@ from export.targets.registry import find_target, require_converters
 from export.targets.support import refusal
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.spec.bundle import MANIFEST, Bundle, TowerFile
+from retrieval.spec.defaults import UNKNOWN_LICENCE
 from retrieval.spec.errors import ExportError
 from retrieval.spec.files import swap_folder, write_json
 from retrieval.spec.tower import TOWERS, Tower

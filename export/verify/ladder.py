@@ -18,10 +18,8 @@ from retrieval.encode.torch import TorchEncoder
 from retrieval.evaluate.latency import machine_name
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.spec.bundle import Bundle, TowerFile, read_bundle
+from retrieval.spec.defaults import TOLERANCE
 from retrieval.spec.errors import EvaluationError
-
-TOLERANCE = 0.5
-"""Points of recall@10 that recommended files may lose, either way."""
 
 _SLACK = 2
 """How many times as far from the truth as here a file may be on another host."""

@@ -8,12 +8,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from export.report import REPORT, read_report
 from export.verify.figures import Verification
-from export.verify.ladder import TOLERANCE, Tell, Verified, verify
+from export.verify.ladder import Tell, Verified, verify
 from export.verify.page import render
 from export.verify.resizing import ResizingCost
 from retrieval.corpora.pairs import CaptionedPhoto
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.spec.bundle import GOLDEN, MANIFEST, Bundle, read_bundle
+from retrieval.spec.defaults import TOLERANCE
 from retrieval.spec.errors import ExportError
 from retrieval.spec.files import replacing, sha256_file, write_json
 

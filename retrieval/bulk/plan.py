@@ -14,11 +14,11 @@ from retrieval.bulk.samples import has_caption
 from retrieval.bulk.sources import ShardSource, cut_sources, named_sources
 from retrieval.encode.protocol import Encoder
 from retrieval.spec.base import Spec
+from retrieval.spec.defaults import BULK_SHARD_SIZE
 from retrieval.spec.errors import CacheError
 from retrieval.spec.files import replacing, sha256_json, write_json
 
 FORMAT = 1
-SHARD_SIZE = 10_000
 
 
 class PlannedShard(Spec):
@@ -131,7 +131,7 @@ def key_of(encoder: Encoder) -> str:
 
 
 def _new_plan(out: OutputFolder, names: list[str], encoder: Encoder, wishes: Wishes) -> Plan:
-    size = wishes.shard_size or SHARD_SIZE
+    size = wishes.shard_size or BULK_SHARD_SIZE
     shards = cut_sources(names, size)
     captions = has_caption(shards[0]) if wishes.captions is None else wishes.captions
     for number, shard in enumerate(shards):

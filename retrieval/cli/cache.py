@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrieval.spec.defaults import BATCH_SIZE, CACHE_SHARD_SIZE
+
 if TYPE_CHECKING:
     from retrieval.compress.cache.cache import BuildCounts, TeacherCache
 
@@ -31,15 +33,11 @@ def cache(
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the cache.")],
     batch_size: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Photos or sentences that the teacher takes at a time.  [default: 32]"
-        ),
-    ] = None,
+        int, typer.Option(min=1, help="Photos or sentences that the teacher takes at a time.")
+    ] = BATCH_SIZE,
     shard_size: Annotated[
-        int | None,
-        typer.Option(min=1, help="Rows that a killed run may have to do again.  [default: 4096]"),
-    ] = None,
+        int, typer.Option(min=1, help="Rows that a killed run may have to do again.")
+    ] = CACHE_SHARD_SIZE,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print only JSON on standard output.")
     ] = False,
@@ -57,11 +55,10 @@ def cache(
     leanclip cache runs/teacher train.jsonl caches/train --json
     """  # noqa: D301  (click ends re-flowing at a backspace character)
     from retrieval.cli.progress import progress_bar
-    from retrieval.compress.cache.build import SHARD_SIZE, build_cache
+    from retrieval.compress.cache.build import build_cache
     from retrieval.compress.cache.cache import BuildCounts
     from retrieval.compress.cache.corpus import Corpus
     from retrieval.compress.teaching.teacher import open_teacher
-    from retrieval.encode.batches import BATCH_SIZE
 
     # The corpus first: naming a wrong file should not cost the loading of a large teacher.
     opened = Corpus.open(corpus)
@@ -71,8 +68,8 @@ def cache(
             encoder,
             opened,
             out,
-            shard_size=shard_size or SHARD_SIZE,
-            batch_size=batch_size or BATCH_SIZE,
+            shard_size=shard_size,
+            batch_size=batch_size,
             progress=show,
         )
     _list_unreadable(built)

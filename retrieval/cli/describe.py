@@ -16,7 +16,7 @@ from retrieval.cli.photos import (
     ModelOption,
     shown,
 )
-from retrieval.search.describe import TEMPLATE
+from retrieval.spec.defaults import LABEL_TEMPLATE
 from retrieval.spec.errors import QueryError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def describe(
     ] = None,
     template: Annotated[
         str, typer.Option(help="Sentence that a label is put into, at {}.")
-    ] = TEMPLATE,
+    ] = LABEL_TEMPLATE,
     top: Annotated[int, typer.Option(min=1, help="How many labels for each photo.")] = 5,
     model: ModelOption = None,
     home: HomeOption = None,

@@ -1,11 +1,13 @@
 """``leanclip duplicates``: photos that are there more than once."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,9 +21,12 @@ from retrieval.cli.photos import (
     shown,
 )
 from retrieval.cli.results import NoIndexingOption, SheetOption, hit_as_json
-from retrieval.search.duplicates import NEAR, Duplicates
-from retrieval.search.hit import Hits
 from retrieval.search.sheet import Section, sheet_kind, write_contact_sheet
+from retrieval.spec.defaults import NEAR_DUPLICATE
+
+if TYPE_CHECKING:
+    from retrieval.search.duplicates import Duplicates
+    from retrieval.search.hit import Hits
 
 
 def duplicates(
@@ -36,7 +41,7 @@ def duplicates(
             max=1,
             help="Cosine from which photos are nearly the same; measured for the default model.",
         ),
-    ] = NEAR,
+    ] = NEAR_DUPLICATE,
     sheet: SheetOption = None,
     no_indexing: NoIndexingOption = False,
     model: ModelOption = None,

@@ -12,6 +12,7 @@ import typer
 
 from retrieval.cli.photos import SKIPPED_SHOWN, JsonOption, note, shown
 from retrieval.hub.names import DEFAULT
+from retrieval.spec.defaults import BULK_SHARD_SIZE
 
 if TYPE_CHECKING:
     from retrieval.bulk.embed import EmbedReport
@@ -39,7 +40,9 @@ def embed(
     ] = DEFAULT,
     shard_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Photos of a folder in one shard; else 10,000.", metavar="N"),
+        typer.Option(
+            min=1, help=f"Photos of a folder in one shard; else {BULK_SHARD_SIZE:,}.", metavar="N"
+        ),
     ] = None,
     workers: Annotated[
         int | None,

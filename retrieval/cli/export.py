@@ -14,6 +14,7 @@ from retrieval.cli.packing import (
     listed,
     print_bundle,
 )
+from retrieval.spec.defaults import UNKNOWN_LICENCE
 
 
 def export(
@@ -35,9 +36,7 @@ def export(
     ] = None,
     calibrate: CalibrationPhotos = None,
     sentences: CalibrationSentences = None,
-    licence: Annotated[
-        str | None, typer.Option(help="Terms of the weights.  [default: unknown]")
-    ] = None,
+    licence: Annotated[str, typer.Option(help="Terms of the weights.")] = UNKNOWN_LICENCE,
     data: Annotated[
         list[str] | None, typer.Option(help="Name of training data; may be repeated.")
     ] = None,
@@ -84,7 +83,7 @@ def export(
     """  # noqa: D301  (click ends re-flowing at a backspace character)
     from rich.console import Console
 
-    from export.bundle import UNKNOWN_LICENCE, check_target, pack_bundle
+    from export.bundle import check_target, pack_bundle
     from export.targets.registry import require_converters
     from export.verify.save import recommend as recommend_files
     from retrieval.corpora.pairs import read_pairs
@@ -104,7 +103,7 @@ def export(
             image_precision=listed(image_precision),
             text_precision=listed(text_precision),
             calibration=calibration_for(source, calibrate, sentences),
-            licence=licence or UNKNOWN_LICENCE,
+            licence=licence,
             training_data=data or (),
             model_card=card,
             tell=status.update,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from retrieval.spec.defaults import HOST
 from retrieval.spec.errors import CheckpointError, RecipeError
 
 if TYPE_CHECKING:
@@ -52,11 +53,9 @@ def extract(
     ] = None,
     tower: Annotated[TowerName | None, typer.Option(help="Limit and cut this tower alone.")] = None,
     target: Annotated[
-        str | None,
-        typer.Option(
-            help="Where milliseconds are measured: host (ONNX Runtime) or torch.  [default: host]"
-        ),
-    ] = None,
+        str,
+        typer.Option(help="Where milliseconds are measured: host (ONNX Runtime) or torch."),
+    ] = HOST,
     dev: Annotated[
         Path | None,
         typer.Option(metavar="PAIRS.jsonl", help="Captioned photos to measure recall on."),
@@ -82,12 +81,10 @@ def extract(
     from retrieval.cli.meters import meter_for, meters
     from retrieval.compress.elastic.extract import ordered
     from retrieval.compress.elastic.nesting import read_nesting
-    from retrieval.compress.prune.budget import HOST
     from retrieval.compress.prune.meter import SteadyMeter
     from retrieval.corpora.pairs import read_pairs
     from retrieval.models.checkpoint import load_checkpoint
 
-    target = target or HOST
     budget = _budget(params, size, ms, tower, target)
     _check_place(checkpoint, out)
     meter = SteadyMeter(meter_for(target, meters()))

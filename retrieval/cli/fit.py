@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrieval.compress.fit.settings import Search
+from retrieval.spec.defaults import HOST
 from retrieval.spec.errors import CheckpointError, RecipeError
 
 if TYPE_CHECKING:
@@ -51,11 +52,8 @@ def fit(
         float, typer.Option(metavar="MS", min=0.001, help="Most milliseconds of each tower.")
     ],
     target: Annotated[
-        str | None,
-        typer.Option(
-            help="Where they are measured: host (ONNX Runtime) or torch.  [default: host]"
-        ),
-    ] = None,
+        str, typer.Option(help="Where they are measured: host (ONNX Runtime) or torch.")
+    ] = HOST,
     tower: Annotated[
         TowerName | None, typer.Option(help="Search this tower alone.  [default: both]")
     ] = None,
@@ -108,7 +106,6 @@ def fit(
     from retrieval.compress.fit.plot import plot_front
     from retrieval.compress.fit.search import make_search
     from retrieval.compress.fit.space import Space
-    from retrieval.compress.prune.budget import HOST
     from retrieval.compress.prune.meter import SteadyMeter
     from retrieval.corpora.pairs import read_pairs
     from retrieval.models.checkpoint import load_checkpoint, save_checkpoint
@@ -121,7 +118,6 @@ def fit(
         per_layer=per_layer or None,
         seed=seed,
     )
-    target = target or HOST
     meter = SteadyMeter(meter_for(target, meters()))
     captioned = read_pairs(pairs)
     loaded = load_checkpoint(checkpoint)

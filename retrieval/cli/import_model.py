@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrieval.cli.packing import AsJson, calibration_for, listed, print_bundle
+from retrieval.spec.defaults import UNKNOWN_LICENCE
 from retrieval.spec.errors import ExportError
 
 if TYPE_CHECKING:
@@ -54,9 +55,7 @@ def import_model(
             help="With --quantize: captioned photos on which the files must find what fp32 finds.",
         ),
     ] = None,
-    licence: Annotated[
-        str | None, typer.Option(help="Terms of the weights.  [default: unknown]")
-    ] = None,
+    licence: Annotated[str, typer.Option(help="Terms of the weights.")] = UNKNOWN_LICENCE,
     random_weights: Annotated[
         bool, typer.Option(help="Allow MODEL/random, for tests.", hidden=True)
     ] = False,
@@ -84,7 +83,7 @@ def import_model(
     """  # noqa: D301  (click ends re-flowing at a backspace character)
     from rich.console import Console
 
-    from export.bundle import UNKNOWN_LICENCE, check_target, pack_bundle
+    from export.bundle import check_target, pack_bundle
     from export.mobile import MOBILE_FORMATS, pack_mobile
     from export.targets.registry import require_converters
     from retrieval.corpora.pairs import read_pairs
@@ -96,19 +95,18 @@ def import_model(
     folder = bundle or Path(_folder_name(source))
     check_target(folder)
     pairs = read_pairs(data) if data is not None else None
-    terms = licence or UNKNOWN_LICENCE
     with Console(stderr=True).status(f"importing {source}") as status:
         model = load_stock(source, random_weights=random_weights)
         calibration = calibration_for(model, calibrate, None)
         if quantize:
             packed = pack_mobile(
                 model, folder, formats=formats, calibration=calibration,
-                judge=_judge(model, pairs, status.update), licence=terms, tell=status.update,
+                judge=_judge(model, pairs, status.update), licence=licence, tell=status.update,
             )  # fmt: skip
         else:
             packed = pack_bundle(
                 model, folder, formats=formats, precision=listed(precision),
-                calibration=calibration, licence=terms, tell=status.update,
+                calibration=calibration, licence=licence, tell=status.update,
             )  # fmt: skip
     recall = _recall(folder, packed) if pairs is not None else None
     print_bundle(folder, packed, as_json=as_json, more={"recall": recall} if recall else None)

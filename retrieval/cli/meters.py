@@ -7,6 +7,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from retrieval.spec.defaults import HOST
 from retrieval.spec.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ def meters() -> dict[str, Meter]:
     ``host`` is ONNX Runtime on this machine where the extra export is installed, and
     PyTorch's time elsewhere; ``torch`` is always PyTorch's.
     """
-    from retrieval.compress.prune.budget import HOST
     from retrieval.compress.prune.meter import TorchMeter
 
     can_export = all(find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime"))

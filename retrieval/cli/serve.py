@@ -10,7 +10,6 @@ import typer
 
 from retrieval.catalog.location import library_home
 from retrieval.cli.photos import HomeOption, ModelOption
-from retrieval.search.scan import resolved_folder
 from retrieval.web.errors import ServeError
 from retrieval.web.settings import LibrarySettings, Settings
 
@@ -58,6 +57,8 @@ def serve(
     leanclip serve --host 0.0.0.0 --token auto
     leanclip serve --library family=/mnt/nas/leanclip
     """  # noqa: D301  (click ends re-flowing at a backspace character)
+    from retrieval.search.scan import resolved_folder
+
     own = LibrarySettings(
         DEFAULT_LIBRARY,
         library_home(home),

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrieval.spec.defaults import TOLERANCE
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -41,7 +43,8 @@ def verify(
         float | None,
         typer.Option(
             min=0,
-            help="Points of recall@10 that files which a host opens may lose.  [default: 0.5]",
+            help="Points of recall@10 that files which a host opens may lose.  "
+            f"[default: {TOLERANCE:g}]",
         ),
     ] = None,
     golden: Annotated[
@@ -72,7 +75,6 @@ def verify(
     """  # noqa: D301  (click ends re-flowing at a backspace character)
     from rich.console import Console
 
-    from export.verify.ladder import TOLERANCE
     from export.verify.ladder import verify as verify_bundle
     from export.verify.save import check_report, save
     from retrieval.corpora.pairs import read_pairs

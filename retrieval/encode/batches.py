@@ -12,10 +12,10 @@ from typing import TypeVar
 import numpy as np
 
 from retrieval.encode.protocol import Embeddings, Encoder
+from retrieval.spec.defaults import BATCH_SIZE
 from retrieval.spec.errors import EvaluationError, PhotoError
 from retrieval.vision.preprocess import load_pixels
 
-BATCH_SIZE = 32
 _BATCHES_AHEAD = 2
 """Batches of photos that are decoded while the encoder works."""
 

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.corpora.pairs import CaptionedPhoto, flatten_captions
-from retrieval.encode.batches import BATCH_SIZE, Advance, encode_photos, encode_sentences
+from retrieval.encode.batches import Advance, encode_photos, encode_sentences
 from retrieval.encode.load import open_encoder
 from retrieval.encode.protocol import Embeddings, Encoder
 from retrieval.evaluate.latency import Latency, measure_latency
 from retrieval.evaluate.recall import RetrievalMetrics, evaluate_retrieval
 from retrieval.evaluate.size import ModelSize, measure_size
 from retrieval.hub.names import model_folder
+from retrieval.spec.defaults import BATCH_SIZE
 from retrieval.spec.errors import EvaluationError
 from retrieval.vision.preprocess import load_pixels
 

@@ -10,9 +10,10 @@ from retrieval.encode.batches import encode_photos, encode_sentences
 from retrieval.encode.load import open_encoder
 from retrieval.encode.protocol import Embeddings
 from retrieval.hub.names import DEFAULT, remembered_name
-from retrieval.search.describe import TEMPLATE, Label, describe_photos
+from retrieval.search.describe import Label, describe_photos
 from retrieval.search.hit import Hits
 from retrieval.search.library import Library, remembered_model
+from retrieval.spec.defaults import LABEL_TEMPLATE
 from retrieval.spec.errors import PhotoError
 
 AnyPath = str | Path
@@ -108,7 +109,7 @@ def describe(
     photo: AnyPath,
     labels: Sequence[str] | None = None,
     *,
-    template: str = TEMPLATE,
+    template: str = LABEL_TEMPLATE,
     top: int = 5,
     model: str = DEFAULT,
 ) -> list[Label]:

@@ -9,10 +9,8 @@ import numpy as np
 
 from retrieval.encode.batches import encode_photos, encode_sentences
 from retrieval.encode.protocol import Encoder
+from retrieval.spec.defaults import LABEL_TEMPLATE
 from retrieval.spec.errors import PhotoError, QueryError
-
-TEMPLATE = "a photo of {}"
-"""What a label is put into before it is embedded: models learned from sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ def describe_photos(
     encoder: Encoder,
     *,
     labels: Sequence[str] | None = None,
-    template: str = TEMPLATE,
+    template: str = LABEL_TEMPLATE,
     top: int = 5,
 ) -> list[Description]:
     """Rank labels for each photo by their cosine.

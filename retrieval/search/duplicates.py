@@ -15,10 +15,7 @@ from retrieval.index.protocol import RowMask, Vectors
 from retrieval.search.hit import Hit, Hits
 from retrieval.search.likeness import normalised
 from retrieval.search.ranking import is_there
-
-NEAR = 0.90
-"""Cosine from which two photos count as nearly the same; measured for the default model by
-data/benchmarks/near_duplicates.py."""
+from retrieval.spec.defaults import NEAR_DUPLICATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ def find_duplicates(
     vectors: Vectors,
     allowed: RowMask,
     *,
-    threshold: float = NEAR,
+    threshold: float = NEAR_DUPLICATE,
     advance: Advance | None = None,
 ) -> Duplicates:
     """Group photos of the same content, and of nearly the same looks.

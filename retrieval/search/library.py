@@ -25,6 +25,7 @@ from retrieval.search.ranking import View, nearest_photos, photos_by_date
 from retrieval.search.rules import ScanRules
 from retrieval.search.scan import resolved_folder
 from retrieval.search.upkeep.files import vector_file
+from retrieval.spec.defaults import NEAR_DUPLICATE
 from retrieval.spec.errors import CatalogError, QueryError
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class Library:
         self,
         folder: Path | None = None,
         *,
-        threshold: float | None = None,
+        threshold: float = NEAR_DUPLICATE,
         advance: Callable[[int, int], None] | None = None,
     ) -> "Duplicates":
         """Photos that are there more than once: exact copies, and near ones apart from them.
@@ -215,16 +216,15 @@ class Library:
             CatalogError: Nothing is indexed with this encoder.
             PhotoError: The folder cannot be read.
         """
-        from retrieval.search.duplicates import NEAR, find_duplicates
+        from retrieval.search.duplicates import find_duplicates
 
-        wanted = NEAR if threshold is None else threshold
-        if not 0 < wanted <= 1:
-            raise QueryError(f"{wanted:g} is no threshold: a cosine above 0 and up to 1 is")
+        if not 0 < threshold <= 1:
+            raise QueryError(f"{threshold:g} is no threshold: a cosine above 0 and up to 1 is")
         space = self._indexed_space(folder)
         allowed = self._masks.allowed(space, _below(folder))
         vectors = self._vectors(space).read(len(allowed))
         return find_duplicates(
-            self.catalog, space, vectors, allowed, threshold=wanted, advance=advance
+            self.catalog, space, vectors, allowed, threshold=threshold, advance=advance
         )
 
     def tune(

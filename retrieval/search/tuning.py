@@ -9,7 +9,8 @@ from retrieval.index.kinds import KINDS, Kind
 from retrieval.index.protocol import Vectors
 from retrieval.index.store import IndexStore, Progress
 from retrieval.index.tuning import Budget, Trial, best_trial, try_indexes
-from retrieval.search.describe import TEMPLATE, everyday_labels
+from retrieval.search.describe import everyday_labels
+from retrieval.spec.defaults import LABEL_TEMPLATE
 from retrieval.spec.errors import QueryError
 
 QUERIES = 200
@@ -50,7 +51,7 @@ def tune(
         OSError: The index cannot be written; the one in use stays.
     """
     if sentences is None:
-        sentences = [TEMPLATE.format(label) for label in everyday_labels()]
+        sentences = [LABEL_TEMPLATE.format(label) for label in everyday_labels()]
     if not sentences:
         raise QueryError("there are no sentences to measure with; give at least one")
     queries = encode_sentences(encoder, list(sentences)[:QUERIES])

@@ -8,7 +8,10 @@ import pytest
 
 from retrieval.cli.app import COMMANDS
 
-HEAVY = ("torch", "onnxruntime", "faiss", "timm", "open_clip", "pyarrow", "matplotlib", "fastapi")
+HEAVY = (
+    "torch", "onnxruntime", "faiss", "timm", "open_clip", "pyarrow", "matplotlib", "fastapi",
+    "numpy", "PIL", "sqlite3",
+)  # fmt: skip
 
 HELP = f"""
 import contextlib, io, json, sys
@@ -42,26 +45,14 @@ def test_help_of_a_command_imports_nothing_heavy(command: str) -> None:
 
 
 def test_help_of_leanclip_imports_not_even_numpy() -> None:
-    code = HELP.replace(repr(HEAVY), repr((*HEAVY, "numpy", "pydantic", "rich")))
+    code = HELP.replace(repr(HEAVY), repr((*HEAVY, "pydantic", "rich")))
     done = subprocess.run(
         [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout)[2] == []
 
 
-def test_help_states_defaults_that_only_the_work_imports() -> None:
-    from export.bundle import UNKNOWN_LICENCE
+def test_help_names_every_format_that_can_be_written() -> None:
     from export.targets.registry import FORMATS
-    from export.verify.ladder import TOLERANCE
-    from retrieval.compress.cache.build import SHARD_SIZE
-    from retrieval.compress.prune.budget import HOST
-    from retrieval.encode.batches import BATCH_SIZE
 
-    assert f"[default: {TOLERANCE:g}]" in help_of("verify")[1]
-    assert f"[default: {UNKNOWN_LICENCE}]" in help_of("export")[1]
-    assert f"[default: {UNKNOWN_LICENCE}]" in help_of("import")[1]
-    assert f"[default: {BATCH_SIZE}]" in " ".join(help_of("cache")[1].split())
-    assert f"[default: {SHARD_SIZE}]" in " ".join(help_of("cache")[1].split())
-    assert f"[default: {HOST}]" in " ".join(help_of("fit")[1].split())
-    assert f"[default: {HOST}]" in " ".join(help_of("extract")[1].split())
     assert ", ".join(FORMATS) in " ".join(help_of("export")[1].split())

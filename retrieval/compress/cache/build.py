@@ -27,13 +27,12 @@ from retrieval.compress.cache.manifest import (
 from retrieval.compress.cache.plan import PhotoItem, PlannedShard, plan_shards
 from retrieval.compress.cache.store import VectorStore
 from retrieval.compress.cache.views import encode_views
-from retrieval.encode.batches import BATCH_SIZE, encode_photos, encode_sentences
+from retrieval.encode.batches import encode_photos, encode_sentences
 from retrieval.encode.protocol import Encoder
+from retrieval.spec.defaults import BATCH_SIZE, CACHE_SHARD_SIZE
 from retrieval.spec.errors import CorpusError, PhotoError
 from retrieval.spec.files import swap_folder
 from retrieval.vision.decode import open_photo
-
-SHARD_SIZE = 4096
 
 Progress = Callable[[int, int], None]
 """Called with the photos and sentences finished so far, and how many there are."""
@@ -44,7 +43,7 @@ def build_cache(
     corpus: Corpus,
     folder: Path,
     *,
-    shard_size: int = SHARD_SIZE,
+    shard_size: int = CACHE_SHARD_SIZE,
     batch_size: int = BATCH_SIZE,
     progress: Progress | None = None,
 ) -> TeacherCache:

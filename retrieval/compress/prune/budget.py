@@ -11,6 +11,7 @@ from retrieval.compress.prune.quantities import Bytes, Count
 from retrieval.compress.prune.select import Keep, Ranking
 from retrieval.models.dual_encoder import DualEncoder, parameter_count
 from retrieval.spec.base import Spec
+from retrieval.spec.defaults import HOST
 from retrieval.spec.errors import RecipeError
 from retrieval.spec.tower import Tower
 
@@ -18,8 +19,6 @@ Kind = Literal["sparsity", "parameters", "bytes", "ms"]
 Stored = Literal["fp32", "fp16", "int8"]
 
 KINDS: tuple[Kind, ...] = ("sparsity", "parameters", "bytes", "ms")
-HOST = "host"
-"""The target that is this machine."""
 
 
 class Budget(Spec):

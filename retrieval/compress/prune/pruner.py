@@ -10,7 +10,7 @@ from torch import Tensor
 from retrieval.compress.distributed.ranks import averaged, from_first
 from retrieval.compress.importance.importance import Context, Importance
 from retrieval.compress.loop.modifier import Modifier
-from retrieval.compress.prune.budget import HOST, Budget
+from retrieval.compress.prune.budget import Budget
 from retrieval.compress.prune.masks import Masks
 from retrieval.compress.prune.meter import Meter, SteadyMeter, TorchMeter
 from retrieval.compress.prune.norms import settle_norms
@@ -22,6 +22,7 @@ from retrieval.models.dual_encoder import DualEncoder, parameter_count
 from retrieval.models.surgery.find import find_groups
 from retrieval.models.surgery.shrink import adopt, shrink
 from retrieval.models.surgery.units import Group
+from retrieval.spec.defaults import HOST
 from retrieval.spec.errors import RecipeError, SurgeryError
 from retrieval.spec.tower import Tower
 
