@@ -9,7 +9,7 @@ from collections.abc import Collection
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import shape_inference
 
 from export.quantize.bias_correction import correct_biases
 from export.quantize.onnx import quantise
@@ -42,11 +42,12 @@ def mix_convolutions(model: onnx.ModelProto, inputs: NDArray[np.generic]) -> Mix
         inputs: Real photos to calibrate and to measure with.
     """
     ranges = find_ranges(model, inputs)
-    arrays = {tensor.name: tensor for tensor in model.graph.initializer}
+    weights = {tensor.name: int(np.prod(tensor.dims)) for tensor in model.graph.initializer}
+    places = _places(model)
     layers = [
-        Layer(node.name, numpy_helper.to_array(arrays[node.input[1]]).size)
+        Layer(node.name, weights[node.input[1]] * places[node.output[0]])
         for node in model.graph.node
-        if node.op_type == "Conv" and node.input[1] in arrays
+        if node.op_type == "Conv" and node.input[1] in weights
     ]
 
     def made(keep: Collection[str]) -> onnx.ModelProto:
@@ -55,6 +56,15 @@ def mix_convolutions(model: onnx.ModelProto, inputs: NDArray[np.generic]) -> Mix
     mixed = keep_sensitive(model, layers, inputs, made)
     correct_biases(model, mixed.model, inputs)
     return mixed
+
+
+def _places(model: onnx.ModelProto) -> dict[str, int]:
+    """How many places, height times width, tensors of four dimensions have."""
+    shapes = {
+        value.name: [size.dim_value for size in value.type.tensor_type.shape.dim]
+        for value in shape_inference.infer_shapes(model).graph.value_info
+    }
+    return {name: shape[2] * shape[3] for name, shape in shapes.items() if len(shape) == 4}
 
 
 def _activations(model: onnx.ModelProto, convolutions: Collection[str]) -> list[str]:

@@ -12,8 +12,8 @@ from export.verify.parity import run_rows
 
 TARGET = 0.999
 """Mean cosine to float32 at which no more layers are kept in float."""
-SHARE = 0.25
-"""Of the bytes of all layers, how many those that are kept in float may have."""
+SHARE = 0.1
+"""Of all layers' work, how much those that are kept in float may have: they take back time."""
 LEAST_GAIN = 0.02
 """Part of the remaining error that a layer must save to be kept."""
 INPUTS = 16
@@ -26,11 +26,11 @@ class Layer:
 
     Attributes:
         name: Of its node or weight.
-        elements: How many weights it has.
+        work: Multiply-adds for one input; of a text tower, for one token of it.
     """
 
     name: str
-    elements: int
+    work: int
 
 
 @dataclass(frozen=True)
@@ -72,20 +72,20 @@ def keep_sensitive(
     names = [layer.name for layer in layers]
     alone = {name: 1 - cosine(quantise([n for n in names if n != name])) for name in names}
     ranked = sorted(layers, key=lambda layer: alone[layer.name], reverse=True)
-    room = SHARE * sum(layer.elements for layer in layers)
+    room = SHARE * sum(layer.work for layer in layers)
     kept: list[Layer] = []
     made = quantise([])
     reached = before = cosine(made)
     for layer in ranked:
         if reached >= TARGET:
             break
-        if layer.elements > room:
+        if layer.work > room:
             continue
         candidate = quantise([other.name for other in (*kept, layer)])
         # Errors of layers may cancel out: one that is bad alone may do no harm among others.
         if (found := cosine(candidate)) - reached > LEAST_GAIN * (1 - reached):
             kept, made, reached = [*kept, layer], candidate, found
-            room -= layer.elements
+            room -= layer.work
     notes = {
         "kept_in_float": [
             {"layer": layer.name, "error_alone": round(alone[layer.name], 7)} for layer in kept
@@ -94,6 +94,6 @@ def keep_sensitive(
         "mean_cosine_without": before,
         "mean_cosine": reached,
         "cosine_target": TARGET,
-        "share_of_weights_limit": SHARE,
+        "share_of_work_limit": SHARE,
     }
     return Mixed(made, notes)

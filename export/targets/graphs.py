@@ -59,6 +59,8 @@ def image_graph(model: DualEncoder) -> ImageGraph:
     from timm.utils.model import reparameterize_model
 
     tower = reparameterize_model(model.image)
+    # `TorchEncoder` leaves weights with channels last, which ExecuTorch does not lower.
+    tower.to(memory_format=torch.contiguous_format)
     return ImageGraph(tower, model.config.preprocessing).eval()
 
 

@@ -25,6 +25,8 @@ def image_conversion(*, calibration=True):
         channel_order="BGR",
         pixel_type="float32",
     )
+    # As `TorchEncoder` leaves it, which bundles are checked against before they are exported.
+    model.image.to(memory_format=torch.channels_last)
     inputs = smooth_photos(12, SIZE)
     calibrated = inputs[:8] if calibration else None
     return Conversion(model, "image", image_graph(model), inputs[:2], calibrated, {"name": "tiny"})

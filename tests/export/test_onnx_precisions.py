@@ -203,14 +203,14 @@ def scaled(scales):
 
 
 def test_the_layer_that_is_spoilt_by_rounding_is_the_one_that_is_kept():
-    layers = [Layer("harmless", 10), Layer("spoilt", 10), Layer("large", 80)]
+    layers = [Layer("harmless", 10), Layer("spoilt", 10), Layer("large", 180)]
 
     def quantised(keep):
         first = 1 if "spoilt" in keep else 3
         return scaled([first, 1 if "large" in keep else -1, *[1] * 6])
 
     mixed = keep_sensitive(scaled([1] * 8), layers, np.ones((2, 8), np.float32), quantised)
-    # The large one is worse, but is more than the share of weights that may stay float.
+    # The large one is worse, but is more than the share of the work that may stay float.
     assert [entry["layer"] for entry in mixed.notes["kept_in_float"]] == ["spoilt"]
     assert mixed.notes["mean_cosine_without"] == pytest.approx(0.7071, abs=1e-4)
     assert mixed.notes["mean_cosine"] == pytest.approx(0.75)

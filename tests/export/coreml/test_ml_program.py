@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 
 import export.targets.coreml.graph as graph_module
 from export.verify.parity import agreement
