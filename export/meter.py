@@ -24,8 +24,7 @@ _LEAST_SECONDS = 0.05
 
 
 class OnnxMeter:
-    """ONNX Runtime on one thread of this machine, batch 1, float32: what ships, but for
-    the type of the weights.
+    """ONNX Runtime on one thread, batch 1: what ships, but for weights in float32.
 
     A tower is exported once and then timed as often as it is asked for; the latest one is
     remembered by its configuration, since the time of a dense model depends on its shape

@@ -8,10 +8,10 @@ from pathlib import Path
 # other. It counts for every process that a test starts, too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import pytest  # noqa: E402
+import pytest
 
-from retrieval.cli.app import main  # noqa: E402
-from tests.fixtures.make_photos import make_awkward_photos  # noqa: E402
+from retrieval.cli.app import main
+from tests.fixtures.make_photos import make_awkward_photos
 
 
 @pytest.fixture(scope="session")

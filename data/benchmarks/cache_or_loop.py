@@ -27,7 +27,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 import typer
 from figures import HERE, PHOTOS, REPOSITORY, stamp, summary, write_figures
 from torch import Tensor

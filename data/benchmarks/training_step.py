@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 import typer
 from figures import HERE, PHOTOS, REPOSITORY, stamp, summary, write_figures
 from torch import Tensor, nn

@@ -152,7 +152,7 @@ def leanclip(
     leanclip search "two dogs running in snow" ~/Pictures
     leanclip compress recipe.yaml
     leanclip export runs/student bundle --to onnx
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

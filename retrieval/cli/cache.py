@@ -53,7 +53,7 @@ def cache(
     leanclip cache open_clip:ViT-B-32/openai ~/Pictures caches/pictures
     leanclip cache runs/teacher data/sentences.txt.gz caches/sentences
     leanclip cache runs/teacher train.jsonl caches/train --json
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from retrieval.cli.progress import progress_bar
     from retrieval.compress.cache.build import build_cache
     from retrieval.compress.cache.cache import BuildCounts

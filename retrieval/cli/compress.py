@@ -49,7 +49,7 @@ def compress(
     leanclip compress data/recipes/paper/coco-vit.yaml --dry-run
     leanclip evaluate runs/first-try/student dev.jsonl
     torchrun --nproc-per-node 4 -m retrieval.compress my-recipe.yaml
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from rich.console import Console
 
     from retrieval.cli.meters import meters

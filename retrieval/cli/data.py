@@ -40,7 +40,7 @@ def fetch(
     leanclip fetch coco data/downloads/coco --accept-licence
     leanclip fetch coco data/downloads/coco --archive ~/train2017.zip --archive ~/val2017.zip
     leanclip fetch flickr30k data/downloads/flickr30k --archive ~/flickr30k-images.tar.gz
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     dataset = _dataset(name)
     _agree(dataset, accepted=accept_licence)
     with StageProgress() as progress:

@@ -58,7 +58,7 @@ def demo(
     \b
     leanclip demo
     leanclip demo --out /tmp/demo
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from rich.console import Console
 
     from retrieval.cli.progress import StageProgress

@@ -48,7 +48,7 @@ def describe(
     leanclip describe holiday.jpg
     leanclip describe *.jpg --label cat --label dog --label "an empty garden" --top 1
     leanclip describe scan.png --labels kinds.txt --template "a scanned {}" --json
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from retrieval.search.describe import describe_photos, labels_in
     from retrieval.search.library import remembered_model
 

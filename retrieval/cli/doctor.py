@@ -40,7 +40,7 @@ def doctor(
     \b
     leanclip doctor
     leanclip doctor --repair
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     place = library_home(home)
     found = []
     for finding in _examined(place, repair):

@@ -59,7 +59,7 @@ def duplicates(
     leanclip duplicates ~/Pictures
     leanclip duplicates --sheet twice.html
     leanclip duplicates --threshold 0.95 --json
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     if sheet is not None:
         sheet_kind(sheet)
     with searched_library(folder, library_home(home), model, no_indexing=no_indexing) as library:

@@ -86,7 +86,7 @@ def embed(
     leanclip embed "laion/{00000..00099}.tar" embeddings --index ivfpq
     leanclip embed /nas/photos /nas/embeddings --ray 10.0.0.5:6379
     leanclip embed photos embeddings --ray local --workers 4
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from retrieval.bulk.embed import embed as embed_shards
     from retrieval.bulk.plan import Wishes
     from retrieval.bulk.work import named_model

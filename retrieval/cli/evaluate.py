@@ -51,7 +51,7 @@ def evaluate(
     leanclip evaluate default dev.jsonl
     leanclip evaluate runs/student dev.jsonl --latency
     leanclip evaluate bundle dev.jsonl --json | jq '.text_to_image["recall@1"]'
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from retrieval.corpora.pairs import read_pairs
 
     report = _evaluate(model, read_pairs(pairs), threads=threads, latency=latency)

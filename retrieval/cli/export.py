@@ -80,7 +80,7 @@ def export(
     leanclip export runs/student student.bundle --precision fp16,int8,int4 \\
         --recommend dev.jsonl
     leanclip search "two dogs in snow" ~/Pictures --model student.bundle
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from rich.console import Console
 
     from export.bundle import check_target, pack_bundle

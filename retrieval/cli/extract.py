@@ -75,7 +75,7 @@ def extract(
     leanclip extract runs/elastic/student phone --ms 4
     leanclip extract runs/elastic/student watch --params 2M --dev dev.jsonl
     leanclip extract runs/elastic/student small-text --bytes 5MB --tower text
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from rich.console import Console
 
     from retrieval.cli.meters import meter_for, meters

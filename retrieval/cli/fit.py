@@ -96,7 +96,7 @@ def fit(
     leanclip fit runs/elastic/student dev.jsonl --ms 5
     leanclip fit runs/elastic/student dev.jsonl --ms 2 --tower text --out runs/text-2ms
     leanclip fit teacher dev.jsonl --ms 8 --measure 12 --population 8 --generations 3
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from rich.console import Console
 
     from retrieval.cli.meters import meter_for, meters

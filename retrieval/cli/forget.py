@@ -32,7 +32,7 @@ def forget(
     \b
     leanclip forget ~/Pictures/work
     leanclip forget /mnt/old-drive ~/Pictures/scan.png
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from retrieval.catalog.catalog import CATALOG_FILE, Catalog
 
     catalog_file = library_home(home) / CATALOG_FILE

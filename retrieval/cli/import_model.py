@@ -80,7 +80,7 @@ def import_model(
     leanclip import timm:fastvit_mci2.apple_mclip2_dfndr2b mobileclip.bundle \\
         --quantize --calibrate ~/Pictures --data pairs.jsonl
     leanclip search "two dogs in snow" ~/Pictures --model mobileclip.bundle
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from rich.console import Console
 
     from export.bundle import check_target, pack_bundle

@@ -104,7 +104,7 @@ def index(
     leanclip index ~/Pictures --companions
     leanclip index ~/Pictures --exclude "*.gif" --exclude "thumbnails/" --min-size 20000
     leanclip index --json
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from retrieval.search.indexing.roots import indexed_roots
     from retrieval.search.rules import ScanRules
     from retrieval.search.scan import resolved_folder

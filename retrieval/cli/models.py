@@ -45,7 +45,7 @@ def list_models(context: typer.Context, as_json: JsonOption = False) -> None:
     leanclip models fetch hf:ORG/NAME
     leanclip models use NAME
     leanclip models remove NAME
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     if context.invoked_subcommand is not None:
         return
     found = [summary_of(model) for model in installed_models()]
@@ -87,7 +87,7 @@ def fetch(
     \b
     leanclip models fetch hf:ORG/NAME@v1.0
     leanclip models fetch https://example.org/models/small --sha256 9f86d081884c7d65...
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
     from rich.progress import TransferSpeedColumn as SpeedColumn
@@ -132,7 +132,7 @@ def use(
     \b
     leanclip models use NAME
     leanclip models use runs/student.bundle
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     wanted = _packaged() if name == DEFAULT else name
     folder = model_folder(wanted)
     if not folder.exists():
@@ -151,7 +151,7 @@ def remove(name: NameArgument) -> None:
 
     \b
     leanclip models remove NAME
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     remove_model(name)
     print(f"{name} is removed")
 

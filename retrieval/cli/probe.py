@@ -84,7 +84,7 @@ def probe(
     leanclip probe student.bundle --device android --binary benchmark_model
     leanclip probe student.bundle --device browser
     leanclip probe --compare here.json pixel.json
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from rich.console import Console
 
     from export.probe.figures import SUSTAINED_SECONDS

@@ -54,7 +54,7 @@ def quantize(
     leanclip quantize runs/student student.bundle --to litert --precision fp16
     leanclip quantize runs/student student.bundle --image-precision int8-static,mixed \\
         --calibrate pairs.jsonl
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from rich.console import Console
 
     from export.bundle import add_files

@@ -26,7 +26,7 @@ def report(
     leanclip report here.json pixel.json iphone.json --out report.html
     leanclip report *.json --out latency.csv
     leanclip report here.json | column -s, -t
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from export.probe.files import read_probe
     from export.probe.gather import csv_of, page_of
     from retrieval.spec.files import replacing

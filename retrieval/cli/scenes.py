@@ -34,7 +34,7 @@ def scenes(
     leanclip scenes scenes/train --count 2000 --seed 0 --backgrounds data/photos
     leanclip scenes scenes/dev --count 300 --seed 1 --backgrounds data/photos
     leanclip evaluate default scenes/dev/pairs.jsonl
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 

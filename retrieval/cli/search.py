@@ -94,7 +94,7 @@ def search(
     before it. in: takes a folder\'s name, or a path that begins with / . or ~. near: takes a
     latitude and a longitude, a photo, or a city (with leanclip[places]), and kilometres.
     In double quotes everything is text: leanclip search \'"red - blue" - "after:2020"\'
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from retrieval.search.query.parse import join_terms, parse_query
     from retrieval.search.sheet import Section
 

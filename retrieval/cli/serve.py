@@ -56,7 +56,7 @@ def serve(
     leanclip serve ~/Pictures --open
     leanclip serve --host 0.0.0.0 --token auto
     leanclip serve --library family=/mnt/nas/leanclip
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from retrieval.search.scan import resolved_folder
 
     own = LibrarySettings(

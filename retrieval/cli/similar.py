@@ -61,7 +61,7 @@ def similar(
     leanclip similar film.mp4 --thumbnails auto
     leanclip similar photo.jpg --filter "after:2023 in:holiday"
     leanclip similar poster.png ~/Pictures --cut 0.8 --print0 | xargs -0 ls -l
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from retrieval.search.filtering import parse_filter
     from retrieval.search.sheet import Section
 

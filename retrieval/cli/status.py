@@ -15,7 +15,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     \b
     leanclip status
     leanclip status --json
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     place = library_home(home)
     found = _overview(place)
     if as_json:

@@ -50,7 +50,7 @@ def tune(
     leanclip tune --ms 5 --recall 0.98
     leanclip tune --memory 200 --kind ivfpq
     leanclip tune --exact
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from retrieval.cli.progress import StageProgress
     from retrieval.corpora.sentences import read_sentences
     from retrieval.index.tuning import Budget

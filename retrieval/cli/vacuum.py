@@ -18,7 +18,7 @@ def vacuum(home: HomeOption = None, as_json: JsonOption = False) -> None:
     \b
     leanclip vacuum
     leanclip vacuum --json
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from retrieval.catalog.catalog import CATALOG_FILE, Catalog
     from retrieval.search.upkeep.vacuum import vacuum as vacuum_library
 

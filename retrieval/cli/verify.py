@@ -72,7 +72,7 @@ def verify(
     leanclip verify student.bundle --data dev.jsonl --checkpoint runs/student/student
     leanclip verify student.bundle --data dev.jsonl --recommend
     leanclip verify student.bundle --data dev.jsonl --resizing --photos 200
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from rich.console import Console
 
     from export.verify.ladder import verify as verify_bundle

@@ -45,7 +45,7 @@ def watch(
     leanclip watch
     leanclip watch ~/Pictures
     leanclip watch /mnt/nas/photos --poll
-    """  # noqa: D301  (click ends re-flowing at a backspace character)
+    """
     from retrieval.search.indexing.watch import changes
 
     place = library_home(home)

@@ -1,6 +1,6 @@
 """The model: an image tower and a text tower that meet in one space."""
 
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from retrieval.models.registry import make_image_tower, make_text_tower

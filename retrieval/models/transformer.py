@@ -5,7 +5,7 @@ pruned block is an ordinary, smaller block; fused ``in_proj`` weights would not 
 """
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from retrieval.models.low_rank import Linear, initialise, make_linear

@@ -1,6 +1,6 @@
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 
 from retrieval.compress.start.correlation import (
     Projections,

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 from retrieval.compress.losses.affinity import AffinityMimicking, affinity_mimicking

@@ -1,6 +1,6 @@
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from pydantic import TypeAdapter, create_model
 
 from retrieval.compress.importance.registry import AnyCriterion

@@ -53,7 +53,9 @@ def main(
     / "targets",
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Which rows: MODEL, or MODEL/TOWER, or on to /FORMAT/PRECISION."),
+        typer.Option(
+            metavar="NAME", help="Which rows: MODEL, or MODEL/TOWER, or on to /FORMAT/PRECISION."
+        ),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of timing.")] = ROUNDS,
     figures: Annotated[Path, typer.Option(help="Results, without ending.")] = HERE / "targets",

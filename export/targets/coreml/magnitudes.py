@@ -47,9 +47,11 @@ def largest_value(program: ExportedProgram, inputs: Iterable[Tensor]) -> Magnitu
 
 
 class _Watcher(fx.Interpreter):
-    """Attributes:
-    largest: What was met so far.
-    broken: The first layer with a number that is not finite.
+    """Runs a graph and remembers how large its numbers are.
+
+    Attributes:
+        largest: What was met so far.
+        broken: The first layer with a number that is not finite.
     """
 
     def __init__(self, module: fx.GraphModule) -> None:

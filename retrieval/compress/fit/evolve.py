@@ -167,8 +167,7 @@ class Evolution:
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Which points (cost, gain) no other beats: none is as cheap with more gain, or cheaper
-    with as much.
+    """Which points (cost, gain) no other beats in one of the two without losing in the other.
 
     Returns:
         Their numbers, by rising cost; of equal points the first.

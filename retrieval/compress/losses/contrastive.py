@@ -3,7 +3,7 @@
 from typing import Annotated, ClassVar
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 

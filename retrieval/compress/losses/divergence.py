@@ -1,6 +1,6 @@
 """Kullback-Leibler divergence between similarity distributions, row by row."""
 
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 from retrieval.compress.losses.loss import Loss, Need

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 from retrieval.compress.data.tokens import trimmed

@@ -1,7 +1,7 @@
 """A teacher's embeddings of a corpus, as targets and as a memory bank."""
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from retrieval.compress.losses.step import Taught

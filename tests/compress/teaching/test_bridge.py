@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 
 from retrieval.compress.loop.optimiser import make_optimiser, set_learning_rate
 from retrieval.compress.loop.settings import Training
