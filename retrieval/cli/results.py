@@ -25,7 +25,8 @@ CutOption = Annotated[
     ),
 ]
 SheetOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Also write a contact sheet, .html, .png or .jpg.")
+    Path | None,
+    typer.Option(metavar="FILE", help="Also write a contact sheet, .html, .png or .jpg."),
 ]
 NulOption = Annotated[
     bool, typer.Option("--print0", help="Print paths only, each with a NUL behind it.")
