@@ -58,4 +58,5 @@ def write_contact_sheet(path: Path, sections: Sequence[Section], *, small: bool 
         else:
             from retrieval.search.sheet.picture import draw_sheet, save_sheet
 
-            save_sheet(draw_sheet(sections, SMALL if small else LARGE), temporary, kind)
+            measures = SMALL if small else LARGE
+            save_sheet(draw_sheet(sections, measures), temporary, kind, measures.quality)

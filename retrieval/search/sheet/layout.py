@@ -26,6 +26,7 @@ class Measures:
         caption: Height of what stands below a photo.
         caption_font: Size of its letters.
         room: Sum of width over height that one row takes.
+        quality: Of a JPEG file.
     """
 
     width: int
@@ -37,12 +38,13 @@ class Measures:
     caption: int
     caption_font: int
     room: float
+    quality: int
 
 
-LARGE = Measures(1600, 64, 20, 400, 78, 38, 46, 18, ROOM)
+LARGE = Measures(1600, 64, 20, 400, 78, 38, 46, 18, ROOM, 80)
 """To look at photos."""
 
-SMALL = Measures(960, 20, 8, 96, 30, 17, 25, 11, 6 * 2.4)
+SMALL = Measures(800, 20, 8, 80, 30, 17, 25, 11, 15.0, 65)
 """To look at many queries: six photos of any shape share a row."""
 
 

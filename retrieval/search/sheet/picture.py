@@ -16,7 +16,6 @@ from retrieval.spec.errors import QueryError
 if TYPE_CHECKING:
     from retrieval.search.sheet import Section
 
-_QUALITY = 80
 # How round corners are, beside the height of the highest photo.
 _RADIUS = 1 / 40
 # The format has two bytes for it, of which libjpeg leaves some out.
@@ -50,8 +49,8 @@ def draw_sheet(sections: Sequence["Section"], measures: Measures) -> Image.Image
     return page
 
 
-def save_sheet(sheet: Image.Image, path: Path, kind: Literal["png", "jpeg"]) -> None:
-    """Write a sheet as a file of either kind.
+def save_sheet(sheet: Image.Image, path: Path, kind: Literal["png", "jpeg"], quality: int) -> None:
+    """Write a sheet as a file of either kind; only JPEG has a quality.
 
     Raises:
         QueryError: It is higher than a JPEG file can be.
@@ -65,7 +64,7 @@ def save_sheet(sheet: Image.Image, path: Path, kind: Literal["png", "jpeg"]) -> 
             f"a contact sheet of {sheet.height:,} pixels' height is too much for JPEG: "
             "name it .png or .html, or ask for fewer photos"
         )
-    sheet.save(path, format="JPEG", quality=_QUALITY, optimize=True, progressive=True)
+    sheet.save(path, format="JPEG", quality=quality, optimize=True, progressive=True)
 
 
 def _height_of(rows: list[list[_Cell]], measures: Measures) -> int:
