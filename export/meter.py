@@ -11,6 +11,7 @@ from export.quantize.onnx import quantise
 from export.targets.graphs import Graph, image_graph, text_graph
 from export.targets.onnx import serialise, trace
 from export.verify.golden_inputs import pattern
+from retrieval.encode.sessions import open_session
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.files import sha256_json
@@ -72,11 +73,7 @@ def _median(session: ort.InferenceSession, given: dict[str, NDArray[np.generic]]
 
 def _opened(model: DualEncoder, tower: Tower, inputs: NDArray[np.generic]) -> ort.InferenceSession:
     graph: Graph = image_graph(model) if tower == "image" else text_graph(model)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    data = serialise(quantise(trace(graph, inputs), "fp32"))
-    return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    return open_session(serialise(quantise(trace(graph, inputs), "fp32")), threads=1)
 
 
 def _inputs(model: DualEncoder, tokenizer: Tokenizer, tower: Tower) -> NDArray[np.generic]:

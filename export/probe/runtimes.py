@@ -37,13 +37,11 @@ def import_runtime(file_format: str) -> HostRuntime:
 def _onnx() -> HostRuntime:
     import onnxruntime as ort
 
-    from retrieval.encode.sessions import session_options
+    from retrieval.encode.sessions import open_session
 
     def open_file(path: Path, tower: str, threads: int) -> Call:
         # As the search product runs the same files.
-        session = ort.InferenceSession(
-            str(path), session_options(threads), providers=["CPUExecutionProvider"]
-        )
+        session = open_session(path, threads=threads)
         name = session.get_inputs()[0].name
         return lambda row: session.run(None, {name: row})[0]
 

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import numpy_helper
+
+from retrieval.encode.sessions import open_session
 
 PHOTOS = 32
 """Photos that shifts are measured on."""
@@ -77,14 +78,7 @@ def _channel_means(
     asked.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
     )
-    options = ort.SessionOptions()
-    # Fused kernels would swallow the tensors that are asked for.
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    # It warns of every weight that the part of a graph does not use.
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        asked.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = open_session(asked.SerializeToString(), fused=False)
     given = session.get_inputs()[0].name
     totals = [np.zeros(1)] * len(names)
     for start in range(0, len(inputs), _AT_ONCE):

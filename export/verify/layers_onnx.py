@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from export.verify.layers import Layer
+from retrieval.encode.sessions import open_session
 
 
 def onnx_layers(exact: Path, path: Path, row: NDArray[np.generic]) -> list[Layer]:
@@ -42,12 +42,7 @@ def _results(
     copy.CopyFrom(model)
     del copy.graph.output[:]
     copy.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    session = ort.InferenceSession(
-        copy.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = open_session(copy.SerializeToString())
     given = {session.get_inputs()[0].name: row}
     return dict(zip(names, session.run(list(names), given), strict=True))
 

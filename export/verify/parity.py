@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
 from export.targets.graphs import Graph, exportable
+from retrieval.encode.sessions import open_session
 from retrieval.spec.errors import ExportError
 
 LARGEST_DIFFERENCE = 1e-4
@@ -30,14 +30,14 @@ def reference(graph: Graph, inputs: NDArray[np.generic]) -> NDArray[np.float32]:
 
 def run_rows(model: bytes, inputs: NDArray[np.generic]) -> NDArray[np.float32]:
     """What ONNX Runtime makes of the inputs, one by one as a phone would; ``(batch, dim)``."""
-    running = _session(model)
+    running = open_session(model)
     name = running.get_inputs()[0].name
     return np.concatenate([running.run(None, {name: row[None]})[0] for row in inputs])
 
 
 def run_batch(model: bytes, inputs: NDArray[np.generic]) -> NDArray[np.float32]:
     """What ONNX Runtime makes of the inputs in one batch; ``(batch, dim)``."""
-    running = _session(model)
+    running = open_session(model)
     embeddings: NDArray[np.float32] = running.run(None, {running.get_inputs()[0].name: inputs})[0]
     return embeddings
 
@@ -65,9 +65,3 @@ def check_exact(name: str, *found: Agreement) -> Agreement:
             f"{worst.min_cosine:.6f} (limit {SMALLEST_COSINE})"
         )
     return worst
-
-
-def _session(model: bytes) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])

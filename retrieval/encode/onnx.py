@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from retrieval.encode.of_bundle import OfBundle
 from retrieval.encode.protocol import Embeddings, Pixels
-from retrieval.encode.sessions import session_options
+from retrieval.encode.sessions import open_session
 from retrieval.language.opening import open_tokenizer
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.spec.bundle import check_file, read_bundle
@@ -85,9 +85,7 @@ class _Tower:
 
     def __init__(self, path: Path, threads: int | None) -> None:
         try:
-            self._session = ort.InferenceSession(
-                str(path), session_options(threads), providers=["CPUExecutionProvider"]
-            )
+            self._session = open_session(path, threads=threads)
         except Exception as error:  # ONNX Runtime raises plain subclasses of Exception.
             reason = " ".join(str(error).split())
             raise BundleError(

@@ -10,12 +10,28 @@ _CPU_INFO = Path("/proc/cpuinfo")
 _EXACT = {"avx512_vnni", "avx_vnni"}
 
 
-def session_options(threads: int | None = None) -> ort.SessionOptions:
-    """Options for a tower on the processor.
+def open_session(
+    model: Path | bytes, *, threads: int | None = None, fused: bool = True
+) -> ort.InferenceSession:
+    """Open a tower on the processor.
 
     Args:
+        model: A file, or its content.
         threads: At most so many; None for as many as there are processors.
+        fused: Whether operations may be merged; the tensors between them cannot be asked for
+            then.
+
+    Raises:
+        Exception: ONNX Runtime cannot load it; it raises plain subclasses.
     """
+    options = _options(threads)
+    if not fused:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    source = model if isinstance(model, bytes) else str(model)
+    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def _options(threads: int | None) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1

@@ -31,7 +31,7 @@ def test_a_system_that_does_not_tell_is_taken_to_saturate(tmp_path):
 @pytest.mark.parametrize("saturates", [True, False])
 def test_the_option_reaches_onnx_runtime(monkeypatch, saturates):
     monkeypatch.setattr(sessions, "_products_may_saturate", lambda *_: saturates)
-    options = sessions.session_options(2)
+    options = sessions._options(2)
     assert options.intra_op_num_threads == 2
     # ONNX Runtime has no way to ask for an entry that was never made.
     if saturates:

@@ -7,7 +7,6 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from rich.console import Console
 from rich.progress import track
 from study.plan import Job
@@ -15,6 +14,7 @@ from study.results import MEASURED, read_result
 from study.row import BASE
 from study.towers import FILES, export_towers, tower_file
 
+from retrieval.encode.sessions import open_session
 from retrieval.evaluate.latency import machine_name
 from retrieval.spec.errors import LeanclipError
 from retrieval.spec.files import write_json
@@ -92,10 +92,7 @@ def _time_towers(names: Iterable[str], out: Path) -> dict[str, float]:
 
 def _call(path: Path) -> Callable[[], object]:
     """One call of a tower with one photo or one sentence, on one thread."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = open_session(path, threads=1)
     given = session.get_inputs()[0]
     rest = given.shape[1:]
     if len(rest) == 1:

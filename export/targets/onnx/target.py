@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from export.quantize.onnx import OnnxPrecision
@@ -13,7 +12,7 @@ from export.targets.onnx.graph import CHANNEL_ORDER
 from export.targets.onnx.traced import OnnxTraced
 from export.targets.target import Conversion, Inputs, Run
 from retrieval.encode.onnx import as_input
-from retrieval.encode.sessions import session_options
+from retrieval.encode.sessions import open_session
 from retrieval.spec.bundle import Format, Interface
 from retrieval.spec.errors import BundleError
 
@@ -69,9 +68,7 @@ class OnnxTarget:
             BundleError: ONNX Runtime cannot load it.
         """
         try:
-            session = ort.InferenceSession(
-                str(path), session_options(), providers=["CPUExecutionProvider"]
-            )
+            session = open_session(path)
         except Exception as error:  # ONNX Runtime raises plain subclasses of Exception.
             reason = " ".join(str(error).split())
             raise BundleError(f"{path} cannot be loaded by ONNX Runtime: {reason}") from error
