@@ -42,14 +42,20 @@ def write_report(
     tell("running the golden self-test")
     runnable = [one.entry for one in packed if one.report["min_cosine"] is not None]
     tested = {**earlier.get("golden", {}), **_self_test(folder, bundle, runnable, tokenizer)}
+    write_json(folder / REPORT, of_files({**earlier, "parity": parity, "golden": tested}, bundle))
+
+
+def of_files(report: Mapping[str, Any], bundle: Bundle) -> dict[str, Any]:
+    """A report without what it says of files that the bundle does not have."""
     names = [file.file for file in bundle.files]
-    report = {
-        **earlier,
-        "parity": {name: parity[name] for name in names if name in parity},
-        "golden": {name: tested[name] for name in names if name in tested},
+    return {
+        **report,
+        **{
+            part: {name: report[part][name] for name in names if name in report[part]}
+            for part in ("parity", "golden")
+        },
         "bytes": {file.file: file.bytes for file in bundle.files},
     }
-    write_json(folder / REPORT, report)
 
 
 def read_report(folder: Path) -> dict[str, Any]:

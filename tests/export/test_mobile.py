@@ -120,6 +120,8 @@ def test_what_the_judge_recommends_is_kept_alone(transformer, tmp_path, chosen, 
     assert bundle == read_bundle(folder)
     left = {path.relative_to(folder).as_posix() for path in (folder / "onnx").iterdir()}
     assert left == {file.file for file in bundle.files}
+    report = read_report(folder)
+    assert [set(report[part]) for part in ("parity", "golden", "bytes")] == [left] * 3
     assert open_encoder(folder).encode_sentences(["a dog"]).shape == (1, DIM)
 
 
