@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from retrieval.bulk.folder import OutputFolder
 from retrieval.bulk.samples import has_caption
@@ -17,6 +17,7 @@ from retrieval.spec.base import Spec
 from retrieval.spec.defaults import BULK_SHARD_SIZE
 from retrieval.spec.errors import CacheError
 from retrieval.spec.files import replacing, sha256_json, write_json
+from retrieval.spec.formats import refuse_newer
 
 FORMAT = 1
 
@@ -93,16 +94,12 @@ def read_plan(out: OutputFolder) -> Plan | None:
         CacheError: It is damaged or of a newer format.
     """
     try:
-        value = json.loads(out.plan.read_bytes())
-        if isinstance(value, dict) and value.get("format", 0) > FORMAT:
-            raise CacheError(
-                f"{out.plan} has format {value['format']}, this leanclip reads up to {FORMAT}: "
-                "pip install --upgrade leanclip"
-            )
-        return Plan.model_validate(value)
+        text = out.plan.read_text("utf-8")
+        refuse_newer(out.plan, text, FORMAT, CacheError)
+        return Plan.model_validate(json.loads(text))
     except FileNotFoundError:
         return None
-    except (OSError, TypeError, ValueError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise CacheError(f"{out.plan} is damaged ({first}); embed to another folder") from error
 

@@ -15,6 +15,7 @@ from retrieval.models.sparse.file import pack_weights, read_weights
 from retrieval.models.sparse.storage import DENSE, Storage
 from retrieval.spec.errors import BundleError, CheckpointError
 from retrieval.spec.files import replacing_folder, sha256_file, sha256_json, write_json
+from retrieval.spec.formats import refuse_newer
 from retrieval.spec.model import CHECKPOINT_FORMAT, ModelConfig
 
 CONFIG = "config.json"
@@ -117,14 +118,10 @@ def read_config(folder: Path) -> ModelConfig:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{folder} is not a checkpoint: cannot read {CONFIG}") from error
+    refuse_newer(path, text, CHECKPOINT_FORMAT, CheckpointError)
     try:
         return ModelConfig.model_validate_json(text)
     except ValidationError as error:
-        if (found := _format_of(text)) > CHECKPOINT_FORMAT:
-            raise CheckpointError(
-                f"{path} has format {found} and needs a newer leanclip, this one reads up to "
-                f"{CHECKPOINT_FORMAT}: pip install --upgrade leanclip"
-            ) from error
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise CheckpointError(f"{path}: {place}: {first['msg']}") from error
@@ -167,16 +164,6 @@ def _load_weights(model: DualEncoder, path: Path) -> None:
                 f"not {tuple(wanted[name].shape)}"
             )
     model.load_state_dict(weights)
-
-
-def _format_of(text: str) -> int:
-    """The format that a malformed configuration claims; 0 when it claims none."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return 0
-    found = value.get("format") if isinstance(value, dict) else None
-    return found if isinstance(found, int) else 0
 
 
 def _read_metrics(path: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The bundle: the contract between training and every device that searches."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +8,7 @@ from pydantic import Field, ValidationError
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import BundleError
 from retrieval.spec.files import sha256_path
+from retrieval.spec.formats import refuse_newer
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.spec.text import TextSpec
 from retrieval.spec.tower import Tower
@@ -105,18 +105,13 @@ def read_bundle(folder: Path) -> Bundle:
         text = manifest.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(f"{folder} is not a bundle: cannot read {MANIFEST} ({error})") from error
+    refuse_newer(manifest, text, BUNDLE_FORMAT, BundleError)
     try:
-        bundle = Bundle.model_validate_json(text)
+        return Bundle.model_validate_json(text)
     except ValidationError as error:
-        found = _format_of(text)
-        if found is not None and found > BUNDLE_FORMAT:
-            raise _newer(manifest, found) from error
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise BundleError(f"{manifest}: {place}: {first['msg']}; export it again") from error
-    if bundle.format > BUNDLE_FORMAT:
-        raise _newer(manifest, bundle.format)
-    return bundle
 
 
 def check_file(folder: Path, entry: TowerFile) -> Path:
@@ -153,19 +148,3 @@ def _checked(folder: Path, name: str, sha256: str | None) -> Path:
             "export or download the bundle again"
         )
     return path
-
-
-def _format_of(text: str) -> int | None:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    found = value.get("format") if isinstance(value, dict) else None
-    return found if isinstance(found, int) else None
-
-
-def _newer(manifest: Path, found: int) -> BundleError:
-    return BundleError(
-        f"{manifest} has format {found}, this leanclip reads up to {BUNDLE_FORMAT}: "
-        "pip install --upgrade leanclip"
-    )

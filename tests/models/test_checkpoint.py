@@ -90,7 +90,7 @@ def refused(folder: Path) -> str:
 
 def test_a_newer_format_says_so(saved: Path) -> None:
     change(saved, lambda value: value.update(format=2, something_new=1))
-    assert "format 2 and needs a newer leanclip" in refused(saved)
+    assert "format 2, this leanclip reads up to 1: pip install --upgrade leanclip" in refused(saved)
 
 
 def test_a_malformed_configuration_names_the_entry(saved: Path) -> None:

@@ -1,10 +1,9 @@
 """``cache.json``: which teacher made the vectors beside it, and from what kind of input."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from retrieval.compress.cache.corpus import Kind
 from retrieval.compress.data.views import ViewRules
@@ -12,6 +11,7 @@ from retrieval.encode.protocol import Encoder
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import CacheError
 from retrieval.spec.files import sha256_json, write_json
+from retrieval.spec.formats import refuse_newer
 
 CACHE_FORMAT = 1
 MANIFEST = "cache.json"
@@ -59,15 +59,10 @@ def read_manifest(folder: Path) -> CacheManifest | None:
     if not path.is_file():
         return None
     try:
-        value = json.loads(path.read_text("utf-8"))
-        found = value.get("format", 0) if isinstance(value, dict) else 0
-        if isinstance(found, int) and found > CACHE_FORMAT:
-            raise CacheError(
-                f"{path} has format {found}, this leanclip reads up to {CACHE_FORMAT}: "
-                "pip install --upgrade leanclip"
-            )
-        return CacheManifest.model_validate(value)
-    except (OSError, ValueError, ValidationError) as error:
+        text = path.read_text("utf-8")
+        refuse_newer(path, text, CACHE_FORMAT, CacheError)
+        return CacheManifest.model_validate_json(text)
+    except (OSError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise CacheError(f"{path} is damaged ({first}); remove {folder} and cache again") from error
 
