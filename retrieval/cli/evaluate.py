@@ -65,18 +65,11 @@ def evaluate(
 def _evaluate(
     model: str, pairs: list[CaptionedPhoto], *, threads: int | None, latency: bool
 ) -> ModelReport:
-    from retrieval.cli.progress import progress_bar
+    from retrieval.cli.progress import counting_bar
     from retrieval.evaluate.report import evaluate_model
 
     total = len(pairs) + sum(len(pair.captions) for pair in pairs)
-    done = 0
-    with progress_bar("embedding", total) as show:
-
-        def advance(items: int) -> None:
-            nonlocal done
-            done += items
-            show(done, total)
-
+    with counting_bar("embedding", total) as advance:
         return evaluate_model(model, pairs, threads=threads, latency=latency, advance=advance)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ import typer
 
 from retrieval.spec.defaults import HOST
 from retrieval.spec.errors import CheckpointError, RecipeError
+from retrieval.spec.tower import Tower
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,13 +31,6 @@ _NOT_TRAINED = (
 )
 
 
-class TowerName(StrEnum):
-    """Choices of ``--tower``."""
-
-    IMAGE = "image"
-    TEXT = "text"
-
-
 def extract(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
     out: Annotated[Path, typer.Argument(help="Checkpoint folder to write.")],
@@ -51,7 +44,7 @@ def extract(
         float | None,
         typer.Option(metavar="MS", help="Most milliseconds for a photo and for a sentence each."),
     ] = None,
-    tower: Annotated[TowerName | None, typer.Option(help="Limit and cut this tower alone.")] = None,
+    tower: Annotated[Tower | None, typer.Option(help="Limit and cut this tower alone.")] = None,
     target: Annotated[
         str,
         typer.Option(help="Where milliseconds are measured: host (ONNX Runtime) or torch."),
@@ -91,7 +84,7 @@ def extract(
     pairs = None if dev is None else read_pairs(dev)
     loaded = load_checkpoint(checkpoint)
     source = ordered(
-        loaded.model, read_nesting(loaded.metrics), None if tower is None else (tower.value,)
+        loaded.model, read_nesting(loaded.metrics), None if tower is None else (tower,)
     )
     cut = _cut(source, budget, loaded, meter)
     recall = {"before": loaded.metrics.get("dev"), "after": _known_recall(source, cut, loaded)}
@@ -118,7 +111,7 @@ def extract(
 
 
 def _budget(
-    params: str | None, size: str | None, ms: float | None, tower: TowerName | None, target: str
+    params: str | None, size: str | None, ms: float | None, tower: Tower | None, target: str
 ) -> Budget:
     from pydantic import ValidationError
 
@@ -128,7 +121,7 @@ def _budget(
     limits = {name: value for name, value in given.items() if value is not None}
     if len(limits) != 1:
         raise RecipeError("give one of --params, --bytes and --ms")
-    entries: dict[str, Any] = {**limits, "tower": None if tower is None else tower.value}
+    entries: dict[str, Any] = {**limits, "tower": tower}
     if ms is not None:
         entries["target"] = target
     try:
@@ -208,18 +201,11 @@ def _save(
 
 
 def _measured(folder: Path, pairs: list[CaptionedPhoto]) -> Mapping[str, Any]:
-    from retrieval.cli.progress import progress_bar
+    from retrieval.cli.progress import counting_bar
     from retrieval.evaluate.report import evaluate_model
 
     total = len(pairs) + sum(len(pair.captions) for pair in pairs)
-    done = 0
-    with progress_bar(f"embedding with {folder.name}", total) as show:
-
-        def advance(items: int) -> None:
-            nonlocal done
-            done += items
-            show(done, total)
-
+    with counting_bar(f"embedding with {folder.name}", total) as advance:
         metrics: RetrievalMetrics = evaluate_model(str(folder), pairs, advance=advance).metrics
     return metrics.to_dict()
 

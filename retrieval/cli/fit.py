@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ import typer
 from retrieval.compress.fit.settings import Search
 from retrieval.spec.defaults import HOST
 from retrieval.spec.errors import CheckpointError, RecipeError
+from retrieval.spec.tower import Tower
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from retrieval.corpora.pairs import CaptionedPhoto
     from retrieval.models.checkpoint import Checkpoint
     from retrieval.models.dual_encoder import DualEncoder
-    from retrieval.spec.tower import Tower
 
 _STUDENT = "student"
 _RECIPE = "recipe.yaml"
@@ -33,13 +32,6 @@ _ADVICE = """\
 # The shape that `leanclip fit` found, starting from the weights that it inherits.
 # Name the training data, then: leanclip compress {recipe}
 """
-
-
-class TowerName(StrEnum):
-    """Choices of ``--tower``."""
-
-    IMAGE = "image"
-    TEXT = "text"
 
 
 def fit(
@@ -55,7 +47,7 @@ def fit(
         str, typer.Option(help="Where they are measured: host (ONNX Runtime) or torch.")
     ] = HOST,
     tower: Annotated[
-        TowerName | None, typer.Option(help="Search this tower alone.  [default: both]")
+        Tower | None, typer.Option(help="Search this tower alone.  [default: both]")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the result.  [default: runs/fit-CHECKPOINT]")
@@ -97,8 +89,6 @@ def fit(
     leanclip fit runs/elastic/student dev.jsonl --ms 2 --tower text --out runs/text-2ms
     leanclip fit teacher dev.jsonl --ms 8 --measure 12 --population 8 --generations 3
     """
-    from rich.console import Console
-
     from retrieval.cli.meters import meter_for, meters
     from retrieval.cli.progress import StageProgress
     from retrieval.compress.elastic.extract import ordered
@@ -121,11 +111,10 @@ def fit(
     meter = SteadyMeter(meter_for(target, meters()))
     captioned = read_pairs(pairs)
     loaded = load_checkpoint(checkpoint)
-    folder = out or Path("runs") / f"fit-{checkpoint.resolve().name}"
-    if folder.resolve() == checkpoint.resolve() or (folder / "config.json").exists():
-        raise CheckpointError(f"{folder} is a checkpoint; choose another --out")
-    nesting = read_nesting(loaded.metrics)
-    source = ordered(loaded.model, nesting, None if tower is None else (tower.value,))
+    folder = _place(checkpoint, out)
+    source = ordered(
+        loaded.model, read_nesting(loaded.metrics), None if tower is None else (tower,)
+    )
     found: dict[Tower, Found] = {}
     with StageProgress() as progress:
         if not source.trained:
@@ -148,16 +137,15 @@ def fit(
     if as_json:
         print(json.dumps({"student": str(folder / _STUDENT), **report}))
         return
-    console = Console(soft_wrap=True)
-    for side, one in found.items():
-        console.print(_table(side, one, target, ms))
-        accuracy = one.accuracy
-        console.print(
-            f"predicted times of {accuracy.shapes} shapes that were held out are off by "
-            f"{100 * accuracy.median:.1f} % in the median, {100 * accuracy.worst:.1f} % at worst",
-            highlight=False,
-        )
+    _show(found, target, ms)
     print(folder / _STUDENT)
+
+
+def _place(checkpoint: Path, out: Path | None) -> Path:
+    folder = out or Path("runs") / f"fit-{checkpoint.resolve().name}"
+    if folder.resolve() == checkpoint.resolve() or (folder / "config.json").exists():
+        raise CheckpointError(f"{folder} is a checkpoint; choose another --out")
+    return folder
 
 
 def _settings(**entries: Any) -> Search:
@@ -255,6 +243,20 @@ def _write_recipe(path: Path, student: DualEncoder, towers: tuple[Tower, ...]) -
     text = _ADVICE.format(recipe=path) + yaml.safe_dump(recipe, sort_keys=False)
     with replacing(path) as temporary:
         temporary.write_text(text, "utf-8")
+
+
+def _show(found: Mapping[Tower, Found], target: str, ms: float) -> None:
+    from rich.console import Console
+
+    console = Console(soft_wrap=True)
+    for side, one in found.items():
+        console.print(_table(side, one, target, ms))
+        accuracy = one.accuracy
+        console.print(
+            f"predicted times of {accuracy.shapes} shapes that were held out are off by "
+            f"{100 * accuracy.median:.1f} % in the median, {100 * accuracy.worst:.1f} % at worst",
+            highlight=False,
+        )
 
 
 def _title(side: Tower, target: str) -> str:

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from retrieval.cli.app import EXIT_FAILED
+from retrieval.cli.packing import listed
 from retrieval.spec.errors import ProbeError
 
 if TYPE_CHECKING:
     from export.probe.result import ProbeResult
 
 
-class DeviceChoice(StrEnum):
-    """Choices of ``--device``."""
-
-    HOST = "host"
-    ANDROID = "android"
-    IOS = "ios"
-    BROWSER = "browser"
-
-
 def probe(
     bundle: Annotated[
         str | None, typer.Argument(metavar="BUNDLE|default", help="What to time.")
     ] = None,
-    device: Annotated[DeviceChoice, typer.Option(help="Where.")] = DeviceChoice.HOST,
+    device: Annotated[
+        Literal["host", "android", "ios", "browser"], typer.Option(help="Where.")
+    ] = "host",
     formats: Annotated[
         str,
         typer.Option(
@@ -102,9 +95,9 @@ def probe(
         raise ProbeError("which bundle? leanclip probe BUNDLE, or leanclip probe default")
     request = Request(
         folder=model_folder(bundle),
-        kind=device.value,
-        formats=_names(formats),
-        precisions=_names(precision),
+        kind=device,
+        formats=tuple(listed(formats)),
+        precisions=tuple(listed(precision)),
         threads=threads,
         sustained_seconds=SUSTAINED_SECONDS if sustained else None,
         checkpoint=checkpoint,
@@ -142,7 +135,3 @@ def _compare(first: Path, second: Path, *, as_json: bool) -> None:
         print(json.dumps(ratios_as_json(ratios)))
     else:
         show_ratios(ratios, first, second)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())

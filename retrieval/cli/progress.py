@@ -39,6 +39,19 @@ def progress_bar(verb: str, total: int | None = None) -> Iterator[Callable[[int,
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+@contextmanager
+def counting_bar(verb: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar while the body runs; yield what it calls with the items finished since then.
+
+    Args:
+        verb: What is being done, such as ``embedding``.
+        total: How many items there are.
+    """
+    with _bar() as bar:
+        task = bar.add_task(verb, total=total)
+        yield lambda items: bar.advance(task, items)
+
+
 class StageProgress:
     """A bar per piece of work, one after the other; a `retrieval.compress` reporter."""
 

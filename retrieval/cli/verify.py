@@ -109,17 +109,10 @@ def verify(
 
 def _measure_resizing(bundle: Path, pairs: Sequence[CaptionedPhoto]) -> list[ResizingCost]:
     from export.verify.resizing import measure_resizing
-    from retrieval.cli.progress import progress_bar
+    from retrieval.cli.progress import counting_bar
     from retrieval.encode.onnx import OnnxEncoder
 
-    done = 0
-    with progress_bar("shrinking photos", len(pairs)) as show:
-
-        def advance(photos: int) -> None:
-            nonlocal done
-            done += photos
-            show(done, len(pairs))
-
+    with counting_bar("shrinking photos", len(pairs)) as advance:
         return measure_resizing(OnnxEncoder(bundle), pairs, advance=advance)
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from retrieval.models.low_rank import LowRankEmbedding, initialise, make_embedding
+from retrieval.models.low_rank import initialise, make_embedding
 from retrieval.models.transformer import make_blocks
 from retrieval.spec.model import TextTower
 from retrieval.spec.text import TextSpec
@@ -40,12 +40,6 @@ class TextTransformer(nn.Module):
             nn.init.zeros_(self.projection.bias)
         if self.bag_projection is not None:
             nn.init.zeros_(self.projection.weight)
-
-    @property
-    def token_table(self) -> nn.Embedding:
-        """What is stored for each token: the embedding itself, or its first factor."""
-        embedding = self.token_embedding
-        return embedding.table if isinstance(embedding, LowRankEmbedding) else embedding
 
     def forward(self, ids: Tensor) -> Tensor:
         """``(batch, length)`` integer ids to ``(batch, embedding_dim)``.

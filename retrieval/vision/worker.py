@@ -8,7 +8,6 @@ outlives a killed owner.
 
 import dataclasses
 import faulthandler
-import hashlib
 import json
 import os
 import signal
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from retrieval.spec.errors import PhotoError
+from retrieval.spec.files import sha256_file
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.vision.details import read_details
 from retrieval.vision.frames import load_frames
@@ -45,7 +45,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             path = Path(request["path"])
             try:
                 faulthandler.dump_traceback_later(request["read_seconds"], exit=True, file=nowhere)
-                _answer(answers, _line({"sha256": _sha256(path)}))
+                _answer(answers, _line({"sha256": sha256_file(path)}))
                 if "decode_seconds" in request:
                     faulthandler.dump_traceback_later(
                         request["decode_seconds"], exit=True, file=nowhere
@@ -78,11 +78,6 @@ def _details(path: Path, last_moment: int | None) -> dict[str, Any]:
         # A video that does not say how long it is lasts up to its last picture, at least.
         details["duration_ms"] = last_moment
     return details
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _refusal(path: Path, error: PhotoError | OSError) -> dict[str, Any]:

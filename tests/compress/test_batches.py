@@ -8,11 +8,12 @@ from PIL import Image
 from retrieval.compress.data.order import batches_by_length, item_seed, shuffled_batches
 from retrieval.compress.data.photos import PhotoViews
 from retrieval.compress.data.tokens import hide_tokens, token_lengths, trimmed
-from retrieval.compress.data.views import may_mirror, random_view
+from retrieval.compress.data.views import may_mirror
 from retrieval.compress.loop.settings import Augmentation
 from retrieval.spec.errors import PhotoError
 from retrieval.spec.model import TextTower
 from retrieval.spec.preprocessing import Preprocessing
+from tests.compress.random_views import random_view
 from tests.fixtures.make_photos import make_awkward_photos
 from tests.tiny import TEXT, tiny_tokenizer
 

@@ -7,10 +7,11 @@ import torch
 from pydantic import ValidationError
 
 from retrieval.compress.data.photos import PhotoViews
-from retrieval.compress.data.views import View, ViewRules, draw_resizing, draw_view, random_view
+from retrieval.compress.data.views import View, ViewRules, draw_resizing, draw_view
 from retrieval.compress.loop.settings import Augmentation
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.vision.resizing import RESIZINGS
+from tests.compress.random_views import random_view
 from tests.vision.test_resizing import photo
 
 SPEC = Preprocessing(size=16, interpolation="bicubic")

@@ -132,23 +132,6 @@ def show_view(photo: Image.Image, view: View, side: int, resizing: Resizing) -> 
     return np.ascontiguousarray(np.asarray(shown).transpose(2, 0, 1))
 
 
-def random_view(
-    photo: Image.Image, spec: Preprocessing, augmentation: Augmentation, seed: int, mirror: bool
-) -> Pixels:
-    """Draw a view and show it; uint8 ``(3, side, side)``.
-
-    Args:
-        photo: Upright RGB.
-        spec: Gives size and filter; the crop stands in for its resize mode.
-        augmentation: How far views may go, and other filters.
-        seed: The same seed gives the same view of the same photo.
-        mirror: Whether this photo may be flipped at all.
-    """
-    view = draw_view(photo_size(photo), ViewRules.of(spec, augmentation), seed, mirror)
-    resizing = draw_resizing(spec, augmentation, seed)
-    return show_view(photo, view, augmentation.size or spec.size, resizing)
-
-
 def photo_size(photo: Image.Image) -> tuple[float, float]:
     """Width and height that a photo fills, whose ratio is the same however it was decoded."""
     left, top, right, bottom = photo.info.get(EXTENT, (0.0, 0.0, *photo.size))

@@ -138,11 +138,6 @@ class _Recorder:
         return score
 
 
-def _of_positions(scores: Tensor, both: Tensor) -> Tensor:
-    """Scores of pairs of positions that count, ``(pairs, heads)``."""
-    return scores.movedim(1, -1)[both].float()
-
-
 def _attention_scores(attention: Attention, x: Tensor) -> Tensor:
     """Scores before the softmax, ``(batch, heads, length, length)``; masked ones are 0."""
     batch, length, _ = x.shape

@@ -113,7 +113,10 @@ def test_an_embedding_of_low_rank_is_the_nearest() -> None:
     model = awake_model()
     found = factorise_embedding(model, 16)
     assert found.config.text.embedding_rank == 16
-    assert found.text.token_table.weight.shape == (model.config.tokens.vocabulary_size, 16)
+    assert found.text.token_embedding.table.weight.shape == (
+        model.config.tokens.vocabulary_size,
+        16,
+    )
     expected = nearest(model.text.token_embedding.weight, 16)
     np.testing.assert_allclose(
         whole_weight(found.text.token_embedding).detach(), expected, atol=1e-4
