@@ -1,9 +1,8 @@
 """Warm queries: a real ``leanclip serve`` process is asked over HTTP, one question at a time.
 
-The library is made, not photographed: empty files with names and dates, a catalog of them, and
-drawn vectors, through the library's own classes. The model is real, and so are the process,
-the connection (kept alive, as a browser keeps it) and the 60 photos of each answer, every one
-of which the server looks for on disk.
+The library is drawn, not photographed (``drawn_library.py``). The model is real, and so are the
+process, the connection (kept alive, as a browser keeps it) and the 60 photos of each answer,
+every one of which the server looks for on disk.
 
 In each round, every kind of question is asked in turn: without a filter, by date, by type and
 by folder. A question is
@@ -41,21 +40,15 @@ from urllib.parse import urlencode, urlsplit
 
 import numpy as np
 import typer
+from drawn_library import FIRST, TRIPS, TYPES, Photo, make_library
 from figures import HERE, stamp, write_figures
-from vector_search import draw
 
-from retrieval.catalog.catalog import CATALOG_FILE, Catalog
-from retrieval.catalog.records import PhotoDetails, PhotoFile
 from retrieval.encode.load import open_encoder
 from retrieval.encode.protocol import Encoder
-from retrieval.search.upkeep.files import vector_file
 
 PAGE = 60
 GOAL_MS = 20.0
 PACKAGES = ("leanclip", "onnxruntime", "faiss-cpu", "numpy", "fastapi", "uvicorn")
-_TYPES = ("jpeg", "png", "webp", "gif", "tiff", "bmp")
-_SUFFIXES = {"jpeg": "jpg", "tiff": "tif"}
-_TRIPS, _FIRST, _YEARS = 400, 2001, 25
 # Two scores that are equal but for the order of summing.
 _ROUNDING = 2e-3
 _WORDS = (
@@ -64,15 +57,6 @@ _WORDS = (
     ("dog", "boat", "house", "child", "horse", "bicycle", "tree", "car", "bird", "cake", "bridge"),
     ("in the snow", "on a beach", "at night", "by a river", "in a kitchen", "near a mountain"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Photo:
-    """What the plain script knows of a photo."""
-
-    path: Path
-    taken_at: int
-    type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +83,7 @@ def main(
     encoder = open_encoder(model)
     with tempfile.TemporaryDirectory(prefix="leanclip-benchmark-") as temporary:
         folder = Path(temporary)
+        typer.echo(f"making a library of {photos:,} photos", err=True)
         known, vectors = make_library(folder, photos, encoder, model)
         plain = Plain(encoder, vectors.astype(np.float32), known)
         with serving(folder / "home", model) as connection:
@@ -106,29 +91,6 @@ def main(
     results = {"photos": photos, "dim": encoder.dim, "page": PAGE, "ms": compare(raw)}
     write_figures(out, stamped=stamped, results=results, raw=raw)
     typer.echo(table(results["ms"]))
-
-
-def make_library(
-    folder: Path, count: int, encoder: Encoder, model: str
-) -> tuple[list[Photo], np.ndarray]:
-    """Make files, their catalog and their vectors; the vectors come back as stored."""
-    typer.echo(f"making a library of {count:,} photos", err=True)
-    vectors = draw(count, encoder.dim, seed=2)
-    known = []
-    with Catalog.open(folder / "home" / CATALOG_FILE) as catalog:
-        space = catalog.ensure_space(encoder.fingerprint, encoder.name, model, encoder.dim)
-        file = vector_file(folder / "home", space)
-        file.append(vectors, at=0)
-        with catalog.writing():
-            for row in range(count):
-                photo = _made(folder / "photos", row, count)
-                known.append(photo)
-                # One in five carries no date, as screenshots do; its file has one.
-                details = PhotoDetails(taken_at=photo.taken_at if row % 5 else None)
-                found = PhotoFile(photo.path, 0, photo.taken_at * 10**9)
-                catalog.record_photo(found, space, row, details=details)
-        catalog.mark_if_whole(space)
-    return known, np.array(file.read(count))
 
 
 @contextmanager
@@ -230,14 +192,14 @@ def fresh_filters() -> dict[str, Iterator[Filter]]:
     return {
         "after:": (_after(place) for place in itertools.count()),
         "type:": itertools.cycle(
-            _of_types(types) for n in (1, 2, 3) for types in itertools.combinations(_TYPES[1:], n)
+            _of_types(types) for n in (1, 2, 3) for types in itertools.combinations(TYPES[1:], n)
         ),
-        "in:": (_in_trip(place % _TRIPS) for place in itertools.count(7)),
+        "in:": (_in_trip(place % TRIPS) for place in itertools.count(7)),
     }
 
 
 def _after(place: int) -> Filter:
-    day = datetime(_FIRST + 10, 1 + place % 12, 1 + place // 12 % 28, tzinfo=UTC)
+    day = datetime(FIRST + 10, 1 + place % 12, 1 + place // 12 % 28, tzinfo=UTC)
     return Filter(f"after:{day:%Y-%m-%d}", lambda photo: photo.taken_at >= day.timestamp())
 
 
@@ -248,18 +210,6 @@ def _of_types(types: tuple[str, ...]) -> Filter:
 def _in_trip(number: int) -> Filter:
     name = f"trip {number:03}"
     return Filter(f'in:"{name}"', lambda photo: photo.path.parent.name == name)
-
-
-def _made(folder: Path, row: int, count: int) -> Photo:
-    year = _FIRST + row * _YEARS // count
-    kind = _TYPES[0] if row % 3 else _TYPES[row // 3 % len(_TYPES)]
-    name = f"{year}/trip {row % _TRIPS:03}/IMG_{row:07}.{_SUFFIXES.get(kind, kind)}"
-    taken_at = int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) + row * 7919 % (360 * 86_400)
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    os.utime(path, (taken_at, taken_at))
-    return Photo(path, taken_at, kind)
 
 
 def _measured(
