@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrieval.cli.options import JsonOption
+from retrieval.cli.photos import SKIPPED_SHOWN
 from retrieval.spec.defaults import BATCH_SIZE, CACHE_SHARD_SIZE
 
 if TYPE_CHECKING:
     from retrieval.compress.cache.cache import BuildCounts, TeacherCache
-
-_SKIPPED_SHOWN = 20
 
 
 def cache(
@@ -38,9 +38,7 @@ def cache(
     shard_size: Annotated[
         int, typer.Option(min=1, help="Rows that a killed run may have to do again.")
     ] = CACHE_SHARD_SIZE,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print only JSON on standard output.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Embed photos, sentences or captioned photos once, for every training run after that.
 
@@ -99,7 +97,7 @@ def _list_unreadable(built: TeacherCache) -> None:
     from rich.console import Console
 
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    for _, reason in built.unreadable[:_SKIPPED_SHOWN]:
+    for _, reason in built.unreadable[:SKIPPED_SHOWN]:
         console.print(f"skipped: {reason}")
-    if len(built.unreadable) > _SKIPPED_SHOWN:
-        console.print(f"and {len(built.unreadable) - _SKIPPED_SHOWN} more")
+    if len(built.unreadable) > SKIPPED_SHOWN:
+        console.print(f"and {len(built.unreadable) - SKIPPED_SHOWN} more")

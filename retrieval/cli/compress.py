@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrieval.cli.app import EXIT_INTERRUPTED
+from retrieval.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,9 +29,7 @@ def compress(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would cost; a few minutes.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print only JSON on standard output.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Distil a small model from a teacher, stage by stage.
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from retrieval.cli.options import JsonOption
 from retrieval.cli.progress import StageProgress
 from retrieval.corpora.fetch.datasets import DATASETS, Dataset
 from retrieval.corpora.fetch.run import fetch_dataset
@@ -24,9 +25,7 @@ def fetch(
     accept_licence: Annotated[
         bool, typer.Option("--accept-licence", help="You have read the terms and accept them.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print only JSON on standard output.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Fetch COCO or Flickr30k with captions, in Karpathy's split.
 

@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrieval.catalog.location import library_home
-from retrieval.cli.photos import (
-    DEFAULT_MODEL,
-    HomeOption,
-    JsonOption,
-    ModelOption,
-    shown,
-)
+from retrieval.cli.options import HomeOption, JsonOption, ModelOption
+from retrieval.cli.photos import shown
 from retrieval.spec.defaults import LABEL_TEMPLATE
 from retrieval.spec.errors import QueryError
 
@@ -49,13 +44,14 @@ def describe(
     leanclip describe *.jpg --label cat --label dog --label "an empty garden" --top 1
     leanclip describe scan.png --labels kinds.txt --template "a scanned {}" --json
     """
+    from retrieval.hub.names import DEFAULT
     from retrieval.search.describe import describe_photos, labels_in
     from retrieval.search.library import remembered_model
 
     if label and labels:
         raise QueryError("--label and --labels exclude each other; choose one")
     chosen = labels_in(labels) if labels else label
-    source = model or remembered_model(library_home(home)) or DEFAULT_MODEL
+    source = model or remembered_model(library_home(home)) or DEFAULT
     from retrieval.encode.load import open_encoder  # takes a while; wrong labels need not wait
 
     encoder = open_encoder(source)

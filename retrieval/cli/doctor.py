@@ -11,13 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrieval.catalog.location import library_home
-from retrieval.cli.photos import (
-    HomeOption,
-    JsonOption,
-    index_with_progress,
-    opened_library,
-    shown,
-)
+from retrieval.cli.options import HomeOption, JsonOption
+from retrieval.cli.photos import index_with_progress, opened_library, shown
 from retrieval.spec.errors import LeanclipError
 
 if TYPE_CHECKING:

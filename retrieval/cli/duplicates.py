@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrieval.catalog.location import library_home
-from retrieval.cli.photos import (
-    HomeOption,
-    JsonOption,
-    ModelOption,
-    note,
-    searched_library,
-    shown,
-)
+from retrieval.cli.options import HomeOption, JsonOption, ModelOption
+from retrieval.cli.photos import note, searched_library, shown
 from retrieval.cli.results import NoIndexingOption, SheetOption, hit_as_json
 from retrieval.search.sheet import Section, sheet_kind, write_contact_sheet
 from retrieval.spec.defaults import NEAR_DUPLICATE

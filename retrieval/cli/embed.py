@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from retrieval.cli.photos import SKIPPED_SHOWN, JsonOption, note, shown
+from retrieval.cli.options import JsonOption
+from retrieval.cli.photos import SKIPPED_SHOWN, note, shown
 from retrieval.hub.names import DEFAULT
 from retrieval.spec.defaults import BULK_SHARD_SIZE
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrieval.cli.options import JsonOption
+
 if TYPE_CHECKING:
     from retrieval.corpora.pairs import CaptionedPhoto
     from retrieval.evaluate.recall import Ranking
@@ -30,9 +32,7 @@ def evaluate(
             help='Lines of {"image": "folder/photo.jpg", "captions": ["...", ...]}.',
         ),
     ],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print only JSON on standard output.")
-    ] = False,
+    as_json: JsonOption = False,
     latency: Annotated[
         bool, typer.Option("--latency", help="Also time one photo and one sentence.")
     ] = False,

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from retrieval.cli.options import JsonOption
 from retrieval.cli.packing import (
-    AsJson,
     CalibrationPhotos,
     CalibrationSentences,
     ToFormats,
@@ -50,7 +50,7 @@ def export(
             help="Captioned photos to search: mark the smallest files that still retrieve.",
         ),
     ] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Turn a checkpoint into a bundle that leanclip and the phone apps read.
 

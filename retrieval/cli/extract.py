@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from retrieval.cli.options import JsonOption
 from retrieval.spec.defaults import HOST
 from retrieval.spec.errors import CheckpointError, RecipeError
 from retrieval.spec.tower import Tower
@@ -53,9 +54,7 @@ def extract(
         Path | None,
         typer.Option(metavar="PAIRS.jsonl", help="Captioned photos to measure recall on."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print only JSON on standard output.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Cut a smaller model out of a checkpoint, for one class of device.
 

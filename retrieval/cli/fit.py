@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from retrieval.cli.options import JsonOption
 from retrieval.compress.fit.settings import Search
 from retrieval.spec.defaults import HOST
 from retrieval.spec.errors import CheckpointError, RecipeError
@@ -68,9 +69,7 @@ def fit(
         bool, typer.Option("--per-layer", help="Choose heads and neurons for each layer.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print only JSON on standard output.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Find the shape of a student that retrieves best within a number of milliseconds.
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrieval.catalog.location import library_home
-from retrieval.cli.photos import HomeOption, JsonOption, shown
+from retrieval.cli.options import HomeOption, JsonOption
+from retrieval.cli.photos import shown
 from retrieval.spec.errors import CatalogError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrieval.cli.packing import AsJson, calibration_for, listed, print_bundle
+from retrieval.cli.options import JsonOption
+from retrieval.cli.packing import calibration_for, listed, print_bundle
 from retrieval.spec.defaults import UNKNOWN_LICENCE
 from retrieval.spec.errors import ExportError
 
@@ -59,7 +60,7 @@ def import_model(
     random_weights: Annotated[
         bool, typer.Option(help="Allow MODEL/random, for tests.", hidden=True)
     ] = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Turn a stock model into a bundle, without training.
 

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrieval.catalog.location import library_home
+from retrieval.cli.options import HomeOption, JsonOption, ModelOption
 from retrieval.cli.photos import (
-    HomeOption,
-    JsonOption,
-    ModelOption,
     index_with_progress,
     note,
     opened_library,

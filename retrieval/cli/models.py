@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from retrieval.catalog.location import library_home
+from retrieval.cli.options import JsonOption
 from retrieval.hub.names import (
     DEFAULT,
     ENVIRONMENT,
@@ -27,7 +28,6 @@ from retrieval.hub.summary import Summary, summary_of
 from retrieval.spec.bundle import Bundle, read_bundle
 from retrieval.spec.errors import BundleError
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print only JSON on standard output.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="As leanclip models lists it.")]
 
 models = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -28,7 +28,6 @@ CalibrationSentences = Annotated[
     Path | None,
     typer.Option(help="Sentences to calibrate with; by default the captions of the photos."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON on standard output.")]
 
 
 def listed(names: str | None) -> list[str]:

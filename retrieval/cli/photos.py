@@ -1,4 +1,4 @@
-"""What the commands of the search product share: options, progress, how paths are shown."""
+"""What the commands of the search product share: the library, progress, how paths are shown."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -18,33 +16,18 @@ if TYPE_CHECKING:
     from retrieval.search.library import Library
     from retrieval.search.rules import ScanRules
 
-
-DEFAULT_MODEL = "default"
 SKIPPED_SHOWN = 20
-
-HomeOption = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the catalog; else LEANCLIP_HOME, else the system's choice."),
-]
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME|BUNDLE|default",
-        help="Model to use; else the one that the catalog was filled with.",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print only JSON on standard output.")]
 
 
 @contextmanager
 def opened_library(home: Path, model: str | None) -> Iterator[Library]:
     """The library in ``home``, with the named model or the one that it remembers."""
+    from retrieval.hub.names import DEFAULT, remembered_name
     from retrieval.search.library import Library, remembered_model
 
-    source = model or remembered_model(home) or DEFAULT_MODEL
+    source = model or remembered_model(home) or DEFAULT
     # ONNX Runtime takes a while to import, and a wrong --home should not have to wait for it.
     from retrieval.encode.load import open_encoder
-    from retrieval.hub.names import remembered_name
 
     with Library.open(home, open_encoder(source), source=remembered_name(source)) as library:
         yield library

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from retrieval.cli.app import EXIT_FAILED
+from retrieval.cli.options import JsonOption
 from retrieval.cli.packing import listed
 from retrieval.spec.errors import ProbeError
 
@@ -60,9 +61,7 @@ def probe(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of a probe instead.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print only JSON on standard output.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Time a bundle's files, after each has passed the golden self-test on that device.
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrieval.cli.options import JsonOption
 from retrieval.cli.packing import (
-    AsJson,
     CalibrationPhotos,
     CalibrationSentences,
     ToFormats,
@@ -41,7 +41,7 @@ def quantize(
     ] = None,
     calibrate: CalibrationPhotos = None,
     sentences: CalibrationSentences = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Add files in further precisions or formats to a bundle of the same model.
 

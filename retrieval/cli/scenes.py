@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from retrieval.cli.options import JsonOption
+
 
 def scenes(
     folder: Annotated[
@@ -20,9 +22,7 @@ def scenes(
         Path | None,
         typer.Option(help="Folder of photos that lie behind the scenes; none: colour gradients."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print only JSON on standard output.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Draw scenes of coloured things, each with several true captions.
 

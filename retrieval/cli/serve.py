@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from retrieval.catalog.location import library_home
-from retrieval.cli.photos import HomeOption, ModelOption
+from retrieval.cli.options import HomeOption, ModelOption
 from retrieval.web.errors import ServeError
 from retrieval.web.settings import LibrarySettings, Settings
 

@@ -6,14 +6,8 @@ from typing import Annotated
 import typer
 
 from retrieval.catalog.location import library_home
-from retrieval.cli.photos import (
-    HomeOption,
-    JsonOption,
-    ModelOption,
-    note,
-    searched_library,
-    shown,
-)
+from retrieval.cli.options import HomeOption, JsonOption, ModelOption
+from retrieval.cli.photos import note, searched_library, shown
 from retrieval.cli.results import (
     CopyOption,
     CutOption,

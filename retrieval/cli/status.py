@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.catalog.location import library_home
-from retrieval.cli.photos import HomeOption, JsonOption, print_skipped, shown, skipped_as_json
+from retrieval.cli.options import HomeOption, JsonOption
+from retrieval.cli.photos import print_skipped, shown, skipped_as_json
 
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:

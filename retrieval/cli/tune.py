@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrieval.catalog.location import library_home
-from retrieval.cli.photos import HomeOption, JsonOption, ModelOption, opened_library
+from retrieval.cli.options import HomeOption, JsonOption, ModelOption
+from retrieval.cli.photos import opened_library
 from retrieval.spec.errors import QueryError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from retrieval.catalog.location import library_home
-from retrieval.cli.photos import HomeOption, JsonOption
+from retrieval.cli.options import HomeOption, JsonOption
 from retrieval.spec.errors import CatalogError
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrieval.cli.options import JsonOption
 from retrieval.spec.defaults import TOLERANCE
 
 if TYPE_CHECKING:
@@ -54,9 +55,7 @@ def verify(
         bool,
         typer.Option("--resizing", help="Also measure what filters of other platforms cost."),
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print only JSON on standard output.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run every file of a bundle that this machine can run, and search with it.
 

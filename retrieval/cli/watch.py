@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrieval.catalog.location import library_home
-from retrieval.cli.photos import (
-    HomeOption,
-    ModelOption,
-    index_with_progress,
-    note,
-    opened_library,
-    shown,
-)
+from retrieval.cli.options import HomeOption, ModelOption
+from retrieval.cli.photos import index_with_progress, note, opened_library, shown
 from retrieval.spec.errors import CatalogError, PhotoError
 
 if TYPE_CHECKING:

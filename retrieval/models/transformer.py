@@ -93,7 +93,6 @@ class Block(nn.Module):
         causal: bool,
         ranks: Ranks,
         norm_eps: float = 1e-5,
-        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width, norm_eps)
@@ -102,7 +101,7 @@ class Block(nn.Module):
         self.up = make_linear(width, neurons, ranks.up)
         self.activation = make_activation(activation)
         self.down = make_linear(neurons, width, ranks.down)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, length, width)`` to the same shape."""

@@ -214,9 +214,7 @@ def test_another_teacher_or_kind_of_input_is_refused(tmp_path):
     other_size.preprocessing = other_size.preprocessing.model_copy(update={"size": 24})
     with pytest.raises(CacheError, match="another preprocessing"):
         build(corpus, out, other_size)
-    assert TeacherCache.open(out, expect_fingerprint=encoder.fingerprint).photos == cache.photos
-    with pytest.raises(CacheError, match="another teacher"):
-        TeacherCache.open(out, expect_fingerprint=other.fingerprint)
+    assert TeacherCache.open(out).photos == cache.photos
     assert_holds_photos(cache, photos)
 
 
@@ -296,8 +294,6 @@ def test_output_of_clip_retrieval_is_read(tmp_path, column_order):
     assert np.array_equal(cache.image_embeddings(), images)
     assert np.array_equal(cache.text_embeddings(), texts)
     assert cache.photo_of_sentence.tolist() == list(range(20))
-    with pytest.raises(CacheError, match="not written by leanclip"):
-        TeacherCache.open(tmp_path, expect_fingerprint="x")
     with pytest.raises(CacheError, match="something else"):
         build(Corpus.of_sentences(SENTENCES), tmp_path)
 

@@ -56,16 +56,14 @@ class TeacherCache:
         self._shards = find_shards(folder)
 
     @classmethod
-    def open(cls, folder: Path, *, expect_fingerprint: str | None = None) -> Self:
+    def open(cls, folder: Path) -> Self:
         """Open a cache of ours, or the output folder of ``clip-retrieval inference``.
 
         Args:
             folder: Where ``img_emb``, ``text_emb`` and ``metadata`` lie.
-            expect_fingerprint: `Encoder.fingerprint` of the teacher that must have made it.
 
         Raises:
-            CacheError: No cache there, it is unfinished, damaged, or of another teacher. A
-                foreign cache has no fingerprint, so it is refused if one is expected.
+            CacheError: No cache there, or it is unfinished or damaged.
         """
         manifest = read_manifest(folder)
         if manifest is None and not (folder / METADATA).is_dir():
@@ -76,8 +74,6 @@ class TeacherCache:
                     "run leanclip cache again to go on"
                 )
             raise CacheError(f"{folder} is no teacher cache; make one with leanclip cache")
-        if expect_fingerprint is not None:
-            _refuse_other_teacher(folder, manifest, expect_fingerprint)
         cache = cls(folder, manifest)
         found, expected = len(cache._shards), manifest.shards if manifest else None
         if found == 0 or (expected is not None and found != expected):
@@ -205,17 +201,3 @@ class TeacherCache:
 def unfinished_folder(folder: Path) -> Path:
     """Where shards are kept until the last one is written; then it becomes ``folder``."""
     return folder.parent / f".{folder.name}.unfinished"
-
-
-def _refuse_other_teacher(folder: Path, manifest: CacheManifest | None, expected: str) -> None:
-    if manifest is None:
-        raise CacheError(
-            f"{folder} was not written by leanclip, so nothing says which teacher made it; "
-            "cache the corpus with leanclip cache, or use it without naming a teacher"
-        )
-    if manifest.fingerprint != expected:
-        raise CacheError(
-            f"{folder} was made by another teacher: {manifest.teacher} "
-            f"({manifest.fingerprint[:12]}), not {expected[:12]}; "
-            "name that teacher, or cache into another folder"
-        )
