@@ -1,18 +1,20 @@
 """``leanclip fetch``: bring a public data set of captioned photos here."""
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from retrieval.cli.options import JsonOption
-from retrieval.cli.progress import StageProgress
-from retrieval.corpora.fetch.datasets import DATASETS, Dataset
-from retrieval.corpora.fetch.run import fetch_dataset
 from retrieval.spec.errors import CorpusError
 from retrieval.spec.files import size_of
+
+if TYPE_CHECKING:
+    from retrieval.corpora.fetch.datasets import Dataset
 
 
 def fetch(
@@ -40,6 +42,9 @@ def fetch(
     leanclip fetch coco data/downloads/coco --archive ~/train2017.zip --archive ~/val2017.zip
     leanclip fetch flickr30k data/downloads/flickr30k --archive ~/flickr30k-images.tar.gz
     """
+    from retrieval.cli.progress import StageProgress
+    from retrieval.corpora.fetch.run import fetch_dataset
+
     dataset = _dataset(name)
     _agree(dataset, accepted=accept_licence)
     with StageProgress() as progress:
@@ -57,6 +62,8 @@ def fetch(
 
 
 def _dataset(name: str) -> Dataset:
+    from retrieval.corpora.fetch.datasets import DATASETS
+
     if name not in DATASETS:
         raise CorpusError(f"there is no data set {name!r}; leanclip fetches {', '.join(DATASETS)}")
     return DATASETS[name]
