@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, Self
 
 from retrieval.bulk.folder import OutputFolder
@@ -75,12 +75,7 @@ class RayRunner:
             raise LeanclipError(f"no Ray cluster answers at {self._address}: {first}") from error
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._ray.shutdown()
 
     def embed(self, numbers: Sequence[int], advance: AdvanceShard) -> Iterator[Outcome]:

@@ -1,7 +1,6 @@
 """Numbers that multiply the activations of units in a forward pass."""
 
 from collections.abc import Iterable, Mapping, MutableMapping
-from types import TracebackType
 from typing import Any, Self
 
 import torch
@@ -60,12 +59,7 @@ class Gates:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.remove()
 
     def _attach(self, group: Group, gate: Gate) -> torch.utils.hooks.RemovableHandle:

@@ -6,7 +6,6 @@ from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import LifoQueue
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from retrieval.catalog.records import PhotoFile
@@ -55,12 +54,7 @@ class Feed:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.abort()
         self._threads.shutdown(wait=True)
         for decoder in self._decoders:
