@@ -11,10 +11,11 @@
     weights, are stored as float16: XNNPACK has none in this form, so they would be many times
     slower, and they lose most by rounding.
 ``int8-static``
-    Convolutional towers: weights and activations in int8, whose scales come from calibration.
-    Towers with attention: only convolutions and matrix products with weights, since layer
-    norms and the residual stream in int8 lose the embedding. What is around a tower stays in
-    float: pixels go in and unit vectors come out as in every other precision.
+    Convolutional towers: weights and activations in int8, whose scales come from calibration,
+    and biases that take back what rounding shifts. Towers with attention: only convolutions
+    and matrix products with weights, since layer norms and the residual stream in int8 lose
+    the embedding. What is around a tower stays in float: pixels go in and unit vectors come
+    out as in every other precision.
 """
 
 from collections.abc import Callable
@@ -23,17 +24,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from export.targets.litert.flatbuffer import TOWER, operations, signature_of
-from export.targets.litert.packages import quantizer
+from export.quantize.litert_biases import correct_biases
+from export.targets.litert.flatbuffer import (
+    DEPTHWISE,
+    PRODUCTS,
+    TOWER,
+    operations,
+    signature_of,
+)
+from export.targets.litert.packages import calibrator, quantizer
 from export.targets.quiet import silenced
 from retrieval.spec.errors import ExportError
 
 LiteRTPrecision = Literal["fp32", "fp16", "int8", "int8-static"]
-
-DEPTHWISE = "DEPTHWISE_CONV_2D"
-
-PRODUCTS = ("CONV_2D", DEPTHWISE, "FULLY_CONNECTED")
-"""Operations that hold almost all weights and almost all of the time."""
 
 ATTENTION = "SOFTMAX"
 """The operation that tells towers with attention."""
@@ -57,32 +60,47 @@ def quantise(
         MissingExtraError: The quantiser is not installed.
     """
     package = quantizer()
-    samples = _samples(model, calibration) if precision == "int8-static" else None
+    inputs = _calibration(calibration) if precision == "int8-static" else None
     try:
         with silenced():
             working = package.Quantizer(bytearray(model))
             _RECIPES[precision](working, model)
-            ranges = working.calibrate(samples, num_threads=1) if samples else None
+            ranges = None if inputs is None else _ranges(working, model, inputs)
             made = working.quantize(ranges, enable_progress_report=False, enable_progress_bar=False)
+            quantised = bytes(made.quantized_model)
+            if inputs is not None and not _attends(model):
+                quantised = correct_biases(model, quantised, inputs)
     except OSError:
         raise
     except Exception as error:  # The quantiser raises ValueError, RuntimeError and others.
         reason = " ".join(str(error).strip().splitlines()[:1]) or type(error).__name__
         raise ExportError(f"LiteRT's quantiser failed at {precision}: {reason}") from error
-    return bytes(made.quantized_model)
+    return quantised
 
 
-def _samples(
-    model: bytes, calibration: NDArray[np.generic] | None
-) -> dict[str, list[dict[str, NDArray[np.generic]]]]:
-    """What the quantiser runs to see how large activations become, by signature."""
+def _calibration(calibration: NDArray[np.generic] | None) -> NDArray[np.generic]:
     if calibration is None or not len(calibration):
         raise ExportError(
             "int8-static LiteRT files need calibration inputs to choose the scales of their "
             "activations; give some, or choose int8"
         )
+    return calibration
+
+
+def _ranges(working: Any, model: bytes, inputs: NDArray[np.generic]) -> Any:
+    """Least and greatest value of every activation over all inputs.
+
+    Not the quantiser's running mean: photos that reach further would be cut off, and once
+    biases are corrected that harms an embedding more than wider steps do.
+    """
+    tools = calibrator()
+    recipe = tools.recipe_manager.RecipeManager()
+    recipe.load_quantization_recipe(working.get_quantization_recipe())
+    running = tools.Calibrator(model, num_threads=1, qsv_update_func=tools.qsv_utils.min_max_update)
     signature = signature_of(model)
-    return {signature.name: [{signature.input: row[None]} for row in calibration]}
+    rows = [{signature.input: row[None]} for row in inputs]
+    running.calibrate({signature.name: rows}, recipe)
+    return running.get_model_qsvs()
 
 
 def _full(working: Any, model: bytes) -> None:
@@ -100,13 +118,17 @@ def _dynamic(working: Any, model: bytes) -> None:
 
 
 def _static(working: Any, model: bytes) -> None:
-    if any(kind == ATTENTION for kind, _ in operations(model)):
+    if _attends(model):
         for kind in PRODUCTS:
             working.add_static_config(TOWER, kind, 8, 8)
         return
     working.add_static_config(TOWER, "*", 8, 8)
     for kind in NOT_IN_INT8:
         working.update_quantization_recipe(TOWER, kind, algorithm_key="no_quantize")
+
+
+def _attends(model: bytes) -> bool:
+    return any(kind == ATTENTION for kind, _ in operations(model))
 
 
 _RECIPES: dict[LiteRTPrecision, Callable[[Any, bytes], None]] = {

@@ -11,8 +11,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import shape_inference
 
-from export.quantize.bias_correction import correct_biases
 from export.quantize.onnx import quantise
+from export.quantize.onnx_biases import correct_biases
 from export.quantize.onnx_static import find_ranges, quantise_static
 from export.quantize.sensitivity import Layer, Mixed, keep_sensitive
 from export.quantize.storage import product_weights, readers

@@ -23,7 +23,11 @@ _TARGETS: dict[str, _Entry] = {
     "onnx": _Entry("export.targets.onnx", "OnnxTarget", "export", ("onnx", "onnxscript")),
     "coreml": _Entry("export.targets.coreml", "CoreMLTarget", "coreml", ("coremltools",)),
     "litert": _Entry(
-        "export.targets.litert", "LiteRTTarget", "litert", ("litert_torch", "ai_edge_quantizer")
+        # Not its package: what the module imports imports others of that package.
+        "export.targets.litert.target",
+        "LiteRTTarget",
+        "litert",
+        ("litert_torch", "ai_edge_quantizer"),
     ),
     "executorch": _Entry(
         "export.targets.executorch", "ExecuTorchTarget", "executorch", ("executorch", "torchao")

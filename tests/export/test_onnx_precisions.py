@@ -8,7 +8,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from export.quantize import sensitivity
-from export.quantize.bias_correction import correct_biases
+from export.quantize.onnx_biases import correct_biases
 from export.quantize.onnx_int4 import BLOCK, round_blocks
 from export.quantize.onnx_static import find_ranges, quantise_static
 from export.quantize.sensitivity import Layer, keep_sensitive

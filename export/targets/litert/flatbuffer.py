@@ -20,6 +20,11 @@ TOWER = "tower/"
 """In the names of all that a tower computes; what is around it normalises its input and its
 output."""
 
+DEPTHWISE = "DEPTHWISE_CONV_2D"
+
+PRODUCTS = ("CONV_2D", DEPTHWISE, "FULLY_CONNECTED")
+"""Operations that hold almost all weights and almost all of the time."""
+
 _CLASS_AND_NAME = re.compile(r"^(?:.*\.)?[A-Za-z0-9]+_(\w+)$")
 _STORED = {"INT8": np.int8, "FLOAT16": np.float16, "FLOAT32": np.float32}
 """Types of weights."""
@@ -90,7 +95,7 @@ def weights(model: bytes) -> list[NDArray[np.float32]]:
     depthwise = {
         index
         for operator in graph.operators
-        if tools.opcode_to_name(tree, operator.opcodeIndex) == "DEPTHWISE_CONV_2D"
+        if tools.opcode_to_name(tree, operator.opcodeIndex) == DEPTHWISE
         for index in _sources(graph, operator.inputs[1])
     }
     found = []

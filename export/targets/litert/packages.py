@@ -26,6 +26,11 @@ def quantizer() -> Any:
     return _imported("ai_edge_quantizer.quantizer", "writing a LiteRT file")
 
 
+def calibrator() -> Any:
+    """ai-edge-quantizer's module of that name; raises likewise."""
+    return _imported("ai_edge_quantizer.calibrator", "writing a LiteRT file")
+
+
 def flatbuffers() -> Any:
     """What reads and writes the format itself, of the runtime's package; raises likewise."""
     return _imported("ai_edge_litert.tools.flatbuffer_utils", "reading a LiteRT file")

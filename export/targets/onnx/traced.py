@@ -110,7 +110,7 @@ class OnnxTraced:
         return self._gentle(data, trained) if stored == "int8" else Made(data, called, {})
 
     def _static(self) -> onnx.ModelProto:
-        from export.quantize.bias_correction import correct_biases
+        from export.quantize.onnx_biases import correct_biases
         from export.quantize.onnx_static import find_ranges, quantise_static
 
         photos = self._photos()
