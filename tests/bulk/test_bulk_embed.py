@@ -7,11 +7,11 @@ import time
 
 import numpy as np
 import pytest
-from bulk_photos import fill_folder, png, read_elsewhere, write_tar
 
 from retrieval.bulk.folder import OutputFolder
 from retrieval.encode.batches import encode_photos
 from retrieval.encode.load import open_encoder
+from tests.bulk.bulk_photos import fill_folder, png, read_elsewhere, write_tar
 from tests.fixtures.tiny_bundle import write_tiny_bundle
 
 

@@ -1,13 +1,13 @@
 import faiss
 import numpy as np
 import pytest
-from bulk_photos import fill_folder, read_elsewhere
 
 from retrieval.bulk.exact import write_exact
 from retrieval.bulk.ivfpq import read_index, write_merged, write_part, write_trained
 from retrieval.bulk.plan import Plan, PlannedShard
 from retrieval.bulk.tally import Tally
 from retrieval.spec.errors import CacheError
+from tests.bulk.bulk_photos import fill_folder, read_elsewhere
 from tests.fixtures.tiny_bundle import write_tiny_bundle
 
 DIM = 16

@@ -3,9 +3,9 @@ import resource
 import sys
 
 import pytest
-from bulk_photos import fill_folder, png, read_elsewhere, write_tar
 
 from retrieval.bulk.cluster import TRIES, _embed
+from tests.bulk.bulk_photos import fill_folder, png, read_elsewhere, write_tar
 from tests.fixtures.tiny_bundle import write_tiny_bundle
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from bulk_photos import fill_folder, read_elsewhere
 
 from retrieval.bulk.cluster import _QUIET
+from tests.bulk.bulk_photos import fill_folder, read_elsewhere
 from tests.fixtures.tiny_bundle import write_tiny_bundle
 
 SHARDS = 8

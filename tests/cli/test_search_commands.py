@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes import COLOURS, save_colour
 from fixtures.colour_bundle import make_colour_bundle
 from PIL import Image
 
 from retrieval.catalog.catalog import CATALOG_FILE
 from retrieval.cli.app import main
 from retrieval.search.indexing import BATCH
+from tests.fakes import COLOURS, save_colour
 
 
 @pytest.fixture(scope="module")

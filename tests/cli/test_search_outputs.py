@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes import COLOURS, save_colour
 from fixtures.colour_bundle import make_colour_bundle
 from PIL import ExifTags, Image
 
 from retrieval.cli.app import main
+from tests.fakes import COLOURS, save_colour
 
 Run = Callable[..., tuple[str, str]]
 

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from fakes import save_colour
 from fixtures.colour_bundle import make_colour_bundle
 
 from retrieval.cli.app import main
+from tests.fakes import save_colour
 
 
 @pytest.fixture(autouse=True)

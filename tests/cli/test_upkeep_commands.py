@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from fakes import save_colour
 from fixtures.colour_bundle import make_colour_bundle
 
 from retrieval.catalog.catalog import CATALOG_FILE
+from tests.fakes import save_colour
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes import COLOURS, save_colour
 from fixtures.colour_bundle import make_colour_bundle
 
 from retrieval.cli.app import main
+from tests.fakes import COLOURS, save_colour
 
 pytest.importorskip("av")
 

@@ -21,6 +21,7 @@ from retrieval.compress.loop.reporter import SilentReporter
 from retrieval.compress.recipe import Recipe
 from retrieval.compress.runner import run_recipe
 from retrieval.spec.errors import TrainingError
+from tests.compress.killing import KillAfter, Killed
 from tests.compress.small_runs import recipe, write_data, write_teacher
 
 NOISY = {
@@ -62,21 +63,6 @@ STAGES: dict[str, dict[str, Any]] = {
         "training": NOISY,
     },
 }
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing of ours catches it."""
-
-
-class KillAfter(SilentReporter):
-    """Kills the run when it reports a step, before that step can be saved."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def advance(self, done: int, total: int | None = None, note: str = "") -> None:
-        if note and done == self.step:
-            raise Killed
 
 
 @pytest.fixture(scope="module")

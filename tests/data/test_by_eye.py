@@ -10,12 +10,12 @@ import pytest
 from by_eye import page, run
 from by_eye.judgements import JUDGEMENTS, Judgements
 from by_eye.questions import Question, read_questions
-from fakes import save_colour
 from figures import PHOTOS, REPOSITORY
 from fixtures.colour_bundle import make_colour_bundle
 from PIL import Image
 
 from retrieval.spec.errors import LeanclipError
+from tests.fakes import save_colour
 
 PAGE = page.PAGE.read_text("utf-8")
 RED = Question("red", "colours", frozenset())

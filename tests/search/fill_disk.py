@@ -9,13 +9,12 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from fakes import ColourEncoder
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from retrieval.search.library import Library
 from retrieval.search.upkeep.checks import findings
 from retrieval.spec.errors import CatalogError
+from tests.fakes import ColourEncoder
 
 FILLER = "filler"
 

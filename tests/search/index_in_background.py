@@ -8,13 +8,12 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from fakes import ColourEncoder
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from retrieval.search.indexing import IndexProgress
 from retrieval.search.library import Library
 from retrieval.spec.errors import CatalogError
+from tests.fakes import ColourEncoder
 
 
 def report(now: IndexProgress) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fakes import COLOURS, ColourEncoder, save_colour
 from fixtures.colour_bundle import make_colour_bundle
 
 from retrieval.catalog.records import PhotoFile
@@ -14,6 +13,7 @@ from retrieval.search.companions import MOST_LIVE_BYTES, beside, without_compani
 from retrieval.search.library import Library
 from retrieval.search.rules import ScanRules
 from retrieval.search.scan import scan_folder
+from tests.fakes import COLOURS, ColourEncoder, save_colour
 from tests.fixtures.raw_files import dng
 
 pytest.importorskip("av")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fakes import ColourEncoder, save_colour
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -19,6 +18,7 @@ from retrieval.search.indexing.feed import Feed
 from retrieval.search.library import Library
 from retrieval.spec.errors import LeanclipError
 from retrieval.spec.preprocessing import Preprocessing
+from tests.fakes import ColourEncoder, save_colour
 from tests.vision.made_photos import encoded, photo_like
 
 BROKEN_WORKER = str(Path(__file__).with_name("broken_worker.py"))

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fakes import save_colour
 from fixtures.colour_bundle import make_colour_bundle
 
 from retrieval.search.indexing import BATCH
+from tests.fakes import save_colour
 
 SCRIPT = Path(__file__).with_name("fill_disk.py")
 PHOTOS = 4 * BATCH

@@ -7,12 +7,12 @@ import kill_indexing
 import numpy as np
 import psutil
 import pytest
-from fakes import ColourEncoder, save_colour
 
 from retrieval.catalog.catalog import CATALOG_FILE
 from retrieval.search.indexing import BATCH, IndexProgress
 from retrieval.search.library import Library
 from retrieval.vision.preprocess import load_pixels
+from tests.fakes import ColourEncoder, save_colour
 
 SCRIPT = Path(__file__).with_name("index_in_background.py")
 PHOTOS = 8 * BATCH

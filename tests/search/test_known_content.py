@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import ColourEncoder, save_colour
 
 from retrieval.search.indexing.folder import SUSPICIOUS
 from retrieval.search.library import Library
 from retrieval.search.rules import ScanRules
 from retrieval.spec.errors import PhotoError
+from tests.fakes import ColourEncoder, save_colour
 
 COLOURS = ("red", "green", "blue", "yellow")
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import COLOURS, ColourEncoder, save_colour
 
 from retrieval.catalog.catalog import CATALOG_FILE, Catalog
 from retrieval.search.indexing import BATCH, IndexProgress
 from retrieval.search.library import Library, remembered_model
 from retrieval.spec.errors import CatalogError, PhotoError, QueryError
 from retrieval.vision.preprocess import load_pixels
+from tests.fakes import COLOURS, ColourEncoder, save_colour
 
 
 @pytest.fixture
@@ -288,14 +288,14 @@ def test_any_sentence_has_an_answer(library: Library, photos: Path, query: str) 
 def test_two_processes_index_one_folder(home: Path, photos: Path, tmp_path: Path) -> None:
     script = (
         "import sys; sys.path.insert(0, sys.argv[3])\n"
-        "from pathlib import Path; from fakes import ColourEncoder\n"
+        "from pathlib import Path; from tests.fakes import ColourEncoder\n"
         "from retrieval.search.library import Library\n"
         "Library.open(Path(sys.argv[1]), ColourEncoder()).ensure_index(Path(sys.argv[2]))"
     )
     for number in range(3 * BATCH):
         save_colour(photos / f"{number}.png", (number, 0, 0))
-    tests = str(Path(__file__).parent.parent)
-    command = [sys.executable, "-c", script, str(home), str(photos), tests]
+    repository = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", script, str(home), str(photos), repository]
     running = [subprocess.Popen(command) for _ in range(3)]
     assert [process.wait(300) for process in running] == [0] * 3
     with Library.open(home, ColourEncoder()) as library:

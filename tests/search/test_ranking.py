@@ -137,7 +137,7 @@ def test_exact_copies_and_near_ones_are_kept_apart(make: Make, tmp_path: Path) -
 
 
 def test_hits_show_themselves_in_a_notebook(tmp_path: Path) -> None:
-    from fakes import save_colour
+    from tests.fakes import save_colour
 
     odd = save_colour(tmp_path / "<b> & 'c'.png", "red")
     hits = Hits([Hit(odd, 0.5, 1), Hit(tmp_path / "gone.mp4", 0.25, 2, moment_ms=3_723_000)])

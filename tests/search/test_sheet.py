@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import save_colour
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -14,6 +13,7 @@ from retrieval.search.hit import Hit
 from retrieval.search.sheet import Section, write_contact_sheet
 from retrieval.search.sheet.layout import balanced_rows
 from retrieval.spec.errors import QueryError
+from tests.fakes import save_colour
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import ColourEncoder, save_colour
 
 from retrieval.catalog import filters
 from retrieval.catalog.filters import PhotoFilter
@@ -13,6 +12,7 @@ from retrieval.search import masks
 from retrieval.search.filtering import parse_filter
 from retrieval.search.library import Library
 from retrieval.spec.errors import QueryError
+from tests.fakes import ColourEncoder, save_colour
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import ColourEncoder, save_colour
 
 from retrieval.index import approximate
 from retrieval.index.approximate import ApproximateIndex
 from retrieval.index.tuning import Budget
 from retrieval.search.library import Library
 from retrieval.spec.errors import CatalogError, QueryError
+from tests.fakes import ColourEncoder, save_colour
 
 DIM, PHOTOS = 32, 260
 GENEROUS = Budget(milliseconds=1e9, bytes=1e9, recall=0.5)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import ColourEncoder, save_colour
 
 from retrieval.catalog.catalog import CATALOG_FILE
 from retrieval.catalog.upkeep import forget, photos_without_vector
@@ -17,6 +16,7 @@ from retrieval.search.upkeep.checks import findings
 from retrieval.search.upkeep.recover import damage, put_aside
 from retrieval.search.upkeep.vacuum import vacuum
 from retrieval.spec.errors import CatalogError
+from tests.fakes import ColourEncoder, save_colour
 
 COLOURS = ("red", "green", "blue", "yellow", "white")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import COLOURS, ColourEncoder, save_colour
 from PIL import Image
 
 from retrieval.catalog.records import PhotoFile
@@ -22,6 +21,7 @@ from retrieval.search.sheet.thumbnail import thumbnail
 from retrieval.search.upkeep.checks import findings
 from retrieval.spec.errors import PhotoError, QueryError
 from retrieval.spec.preprocessing import Preprocessing
+from tests.fakes import COLOURS, ColourEncoder, save_colour
 from tests.fixtures.raw_files import dng
 
 pytest.importorskip("av")
@@ -265,9 +265,9 @@ def test_without_extras_such_files_are_left_alone_unless_they_are_named(
 import sys
 for name in ("av", "rawpy", "pillow_heif"):
     sys.modules[name] = None
-sys.path[:0] = {[str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]!r}
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from pathlib import Path
-from fakes import ColourEncoder
+from tests.fakes import ColourEncoder
 from retrieval.search.library import Library
 from retrieval.spec.errors import PhotoError
 folder = Path({str(folder)!r})

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import ColourEncoder, save_colour
 
 from retrieval.search.indexing import watch
 from retrieval.search.indexing.roots import Root
@@ -13,6 +12,7 @@ from retrieval.search.indexing.watch import Change, changes
 from retrieval.search.library import Library
 from retrieval.search.rules import ScanRules
 from retrieval.spec.errors import MissingExtraError
+from tests.fakes import ColourEncoder, save_colour
 
 
 @pytest.fixture(autouse=True)

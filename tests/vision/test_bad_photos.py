@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_photos import encoded, photo_like, png
 from PIL import Image
 
 from retrieval.spec.errors import PhotoError
 from retrieval.vision.decode import MAX_PIXELS, open_photo
+from tests.vision.made_photos import encoded, photo_like, png
 
 # pytest puts its own filters before the one that `decode` sets.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")

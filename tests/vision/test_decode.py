@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_photos import CORNERS, corners_of, encoded, photo_like, png, quarters
 from PIL import ExifTags, Image
 
 from retrieval.vision.decode import (
@@ -15,6 +14,7 @@ from retrieval.vision.decode import (
     is_photo_name,
     open_photo,
 )
+from tests.vision.made_photos import CORNERS, corners_of, encoded, photo_like, png, quarters
 
 # How a camera stores an upright picture under each orientation tag: the inverse of the
 # turn that a viewer makes.

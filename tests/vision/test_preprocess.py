@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_photos import encoded, photo_like, quarters
 from PIL import Image, ImageOps
 
 import retrieval.models.torchvision_guard  # noqa: F401
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.vision.preprocess import load_pixels, normalise, preprocess
+from tests.vision.made_photos import encoded, photo_like, quarters
 
 # isort: split
 from open_clip.transform import image_transform

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_photos import CORNERS, corners_of, encoded, photo_like, quarters
 from PIL import ExifTags, Image
 
 from retrieval.spec.errors import PhotoError
 from retrieval.vision.decode import EXTENT, is_photo_name, open_photo
 from retrieval.vision.details import FileDetails, read_details
 from tests.fixtures.raw_files import dng
+from tests.vision.made_photos import CORNERS, corners_of, encoded, photo_like, quarters
 
 pytest.importorskip("rawpy")
 pillow_heif = pytest.importorskip("pillow_heif")

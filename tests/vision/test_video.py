@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_photos import CORNERS, corners_of, photo_like, quarters
 from PIL import Image
 
 from retrieval.spec.errors import PhotoError
@@ -16,6 +15,7 @@ from retrieval.spec.preprocessing import Preprocessing
 from retrieval.vision.decode import is_photo_name, is_readable_name, open_photo
 from retrieval.vision.details import FileDetails, read_details
 from retrieval.vision.frames import load_frames
+from tests.vision.made_photos import CORNERS, corners_of, photo_like, quarters
 
 pytest.importorskip("av")
 

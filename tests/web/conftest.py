@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from fakes import COLOURS, save_colour
 from fixtures.colour_bundle import make_colour_bundle
 from PIL import Image
 from starlette.testclient import TestClient
-from web_shelf import ADDRESS, API, VICTIMS, Shelf
 
 from retrieval.encode.load import open_encoder
 from retrieval.search.library import Library
 from retrieval.web.app import make_app
 from retrieval.web.settings import Settings
+from tests.fakes import COLOURS, save_colour
+from tests.web.web_shelf import ADDRESS, API, VICTIMS, Shelf
 
 
 @pytest.fixture(scope="session")

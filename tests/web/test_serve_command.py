@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from fixtures.colour_bundle import make_colour_bundle
-from web_shelf import Shelf
 
 from retrieval.cli.serve import page_address
 from retrieval.web.settings import LibrarySettings, Settings
+from tests.web.web_shelf import Shelf
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from fakes import save_colour
 from PIL import Image
 from starlette.testclient import TestClient
-from web_shelf import API
 
 from retrieval.web.cache import FileCache
 from retrieval.web.names import ZipNames, attachment
+from tests.fakes import save_colour
+from tests.web.web_shelf import API
 
 ODD = 'a "quoted"\\r\\nSet-Cookie: x=1; é.jpg'
 

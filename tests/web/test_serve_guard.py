@@ -3,10 +3,10 @@
 import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
-from web_shelf import API
 
 from retrieval.web.errors import ServeError
 from retrieval.web.settings import LibrarySettings, Settings
+from tests.web.web_shelf import API
 
 TOKEN = "a token of enough letters"
 

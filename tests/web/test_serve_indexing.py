@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes import save_colour
 from starlette.testclient import TestClient
-from web_shelf import API, Shelf
 
 from retrieval.search.indexing import IndexReport
 from retrieval.search.library import Library
 from retrieval.spec.errors import CatalogError
+from tests.fakes import save_colour
+from tests.web.web_shelf import API, Shelf
 
 
 def wait(client: TestClient) -> dict:

@@ -7,10 +7,10 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from starlette.testclient import TestClient
-from web_shelf import ADDRESS
 
 from retrieval.search.indexing import IndexReport
 from retrieval.search.library import Library
+from tests.web.web_shelf import ADDRESS
 
 EXAMPLES = 10
 

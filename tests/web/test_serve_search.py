@@ -8,13 +8,13 @@ import zlib
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
-from web_shelf import API, Shelf
 
 from retrieval.catalog.filters import PhotoFilter
 from retrieval.web.asking import both
 from retrieval.web.errors import GoneError
 from retrieval.web.settings import LibrarySettings
 from retrieval.web.uploads import Uploads
+from tests.web.web_shelf import API, Shelf
 
 
 def names(client: TestClient, **asked: object) -> list[str]:

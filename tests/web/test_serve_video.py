@@ -5,17 +5,17 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from fakes import COLOURS, save_colour
 from fixtures.colour_bundle import make_colour_bundle
 from fixtures.videos import plain, write_video
 from PIL import Image
 from starlette.testclient import TestClient
-from web_shelf import ADDRESS, API, Shelf
 
 from retrieval.encode.load import open_encoder
 from retrieval.search.library import Library
 from retrieval.web.app import make_app
 from retrieval.web.ranges import asked_range
+from tests.fakes import COLOURS, save_colour
+from tests.web.web_shelf import ADDRESS, API, Shelf
 
 SCENES = ("red", "green", "blue")
 SECONDS = 4

@@ -13,12 +13,12 @@ from retrieval.compress.elastic.modifier import ElasticModifier
 from retrieval.compress.elastic.nesting import keep_of, nested_groups, read_nesting
 from retrieval.compress.elastic.settings import Elastic
 from retrieval.compress.elastic.tiers import Tier
-from retrieval.compress.loop.reporter import SilentReporter
 from retrieval.compress.prune.select import indices
 from retrieval.compress.runner import run_recipe
 from retrieval.models.checkpoint import load_checkpoint
 from retrieval.models.surgery.shrink import shrink
 from retrieval.spec.errors import RecipeError
+from tests.compress.killing import KillAfter, Killed
 from tests.compress.prune.small_task import SmallLoop, SmallTask, batch
 from tests.compress.small_runs import recipe, student, write_data
 from tests.tiny import tiny_model
@@ -102,19 +102,6 @@ def test_a_tower_that_is_not_trained_is_refused() -> None:
     modifier = ElasticModifier(Elastic(towers=("image",)))
     with pytest.raises(RecipeError, match="elastic.towers names image"):
         modifier.start(SmallTask(tiny_model(), ("text",)), 4)
-
-
-class Killed(BaseException):
-    """Stands for a kill."""
-
-
-class KillAfter(SilentReporter):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def advance(self, done: int, total: int | None = None, note: str = "") -> None:
-        if note and done == self.step:
-            raise Killed
 
 
 STAGE: dict[str, Any] = {

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from android_core import argb
 from numpy.typing import NDArray
 from PIL import Image
 
 from retrieval.spec.bundle import read_bundle
+from tests.e2e.android.android_core import argb
 
 
 class Host:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from android_core import MISSING, Core, compile_core, no_reply
+
+from tests.e2e.android.android_core import MISSING, Core, compile_core, no_reply
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from android_core import Core, RefusedError
-from android_host import Host
 
 from export.verify.golden_check import check_golden
 from retrieval.encode.onnx import OnnxEncoder
 from retrieval.spec.bundle import MANIFEST, read_bundle
+from tests.e2e.android.android_core import Core, RefusedError
+from tests.e2e.android.android_host import Host
 from tests.golden import change_golden, flip_byte
 
 DEFAULT = Path("data/default").resolve()

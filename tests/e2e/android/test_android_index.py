@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from android_core import Core
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from tests.e2e.android.android_core import Core
 
 DIM = 24
 VECTORS, JOURNAL = "vectors.f16", "journal.txt"

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from android_core import Core, argb
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -17,6 +16,7 @@ from retrieval.spec.files import write_json
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.vision.decode import EXTENT, open_photo
 from retrieval.vision.preprocess import preprocess
+from tests.e2e.android.android_core import Core, argb
 
 BUNDLE = Path("data/default").resolve()
 PHOTOS = Path("data/photos").resolve()

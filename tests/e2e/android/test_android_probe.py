@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from android_core import Core, RefusedError
-from android_host import Host
 
 from export.probe.figures import SustainedRun, Timing
 from export.probe.files import parse_probe
 from export.probe.job import JOB, check_answer, stage_job
 from export.probe.plan import Plan, make_plan
 from export.probe.result import ProbeResult
+from tests.e2e.android.android_core import Core, RefusedError
+from tests.e2e.android.android_host import Host
 
 BUNDLE = Path("data/default").resolve()
 FACTS = {

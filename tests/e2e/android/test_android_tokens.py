@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from android_core import Core
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from export.verify.golden_inputs import SENTENCES
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.spec.bundle import read_bundle
+from tests.e2e.android.android_core import Core
 
 BUNDLE = Path("data/default").resolve()
 HANDWRITTEN = Path("data/sentences/handwritten.txt").resolve()

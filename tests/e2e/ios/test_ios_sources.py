@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from ios_fixtures import FIXTURES, MAKERS, ROOT
 from pydantic import BaseModel
 
 from export.probe import figures, ios, job, result
 from export.verify import golden
 from retrieval.spec import bundle, preprocessing, text
+from tests.e2e.ios.ios_fixtures import FIXTURES, MAKERS, ROOT
 
 APP = ROOT / "apps/ios"
 CORE = APP / "core/Sources/LeanclipCore"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-from serve_site import TOKEN, Site, Visit
 
 from retrieval.encode.load import open_encoder
 from retrieval.search.library import Library
 from retrieval.web.settings import LibrarySettings, Settings
+from tests.e2e.serve.serve_site import TOKEN, Site, Visit
 from tests.fakes import COLOURS, save_colour
 from tests.fixtures.colour_bundle import make_colour_bundle
 

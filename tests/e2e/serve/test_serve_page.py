@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
-from serve_site import TOKEN, Site, Visit
+
+from tests.e2e.serve.serve_site import TOKEN, Site, Visit
 
 AXE = Path(__file__).parents[3] / "apps/web/node_modules/axe-core/axe.min.js"
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serve_site import Site, Visit
 
 from retrieval.encode.load import open_encoder
 from retrieval.search.library import Library
 from retrieval.web.settings import LibrarySettings, Settings
+from tests.e2e.serve.serve_site import Site, Visit
 from tests.fakes import COLOURS, save_colour
 from tests.fixtures.colour_bundle import make_colour_bundle
 from tests.fixtures.videos import plain, write_video

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from web_tab import WEB, Tab, load_module
 
 from export.verify.golden import make_golden
 from retrieval.encode.onnx import OnnxEncoder
 from retrieval.spec.bundle import GOLDEN
+from tests.e2e.web.web_tab import WEB, Tab, load_module
 from tests.fixtures.tiny_bundle import write_tiny_bundle
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

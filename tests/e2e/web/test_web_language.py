@@ -6,13 +6,13 @@ from html.entities import html5
 import ftfy.bad_codecs  # noqa: F401  (registers the sloppy encodings)
 import pytest
 from playwright.sync_api import Page
-from web_tab import WEB, load_module
 
 from export.verify.golden_inputs import SENTENCES
 from retrieval.hub.names import default_bundle
 from retrieval.language.cleaning import clean
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.spec.bundle import read_bundle
+from tests.e2e.web.web_tab import WEB, load_module
 
 BY_HAND = (
     *SENTENCES,

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext
-from web_tab import WEB, Tab, load_module, read_json
+
+from tests.e2e.web.web_tab import WEB, Tab, load_module, read_json
 
 COLOURS = ("red", "green", "blue", "yellow", "white")
 

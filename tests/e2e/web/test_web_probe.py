@@ -5,11 +5,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from web_tab import WEB, Tab, read_json
 
 from export.probe.figures import Timing
 from export.probe.result import ProbeResult
 from retrieval.spec.bundle import GOLDEN, read_bundle
+from tests.e2e.web.web_tab import WEB, Tab, read_json
 
 
 def probe(tab: Tab, address: str) -> ProbeResult:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
-from web_tab import ROOT, Tab, read_json
 
 from retrieval.spec.bundle import GOLDEN, MANIFEST
+from tests.e2e.web.web_tab import ROOT, Tab, read_json
 from tests.golden import change_golden, flip_byte
 
 COPIES = itertools.count()

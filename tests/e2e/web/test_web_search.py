@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser
-from web_tab import ROOT, Tab
 
 from retrieval.encode.load import open_encoder
 from retrieval.encode.protocol import Encoder
 from retrieval.vision.preprocess import load_pixels
+from tests.e2e.web.web_tab import ROOT, Tab
 
 PHOTOS = ROOT / "data" / "photos"
 # TIFF is the one format among the samples that no other browser than Safari reads.
