@@ -1,10 +1,12 @@
-"""Grids of quantised training in Core ML and LiteRT files: the same values, or one line."""
+"""Grids of quantised training in files that have others: the same values, or one line."""
 
 import json
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from torch import nn
 
 from export.quantize.kept import TRAINED, note_trained, rounding_line
@@ -130,3 +132,29 @@ def test_export_says_in_one_line_what_is_rounded_again(leanclip, tmp_path):
 def test_nothing_is_said_of_what_is_kept():
     assert rounding_line("file", {}) is None
     assert rounding_line("file", {TRAINED: {"weights": 3, "rounded_again": []}}) is None
+
+
+def test_static_onnx_convolutions_keep_their_grid(tmp_path):
+    model = trained("int8", "image", image=CONVOLUTIONAL)
+    photos = smooth_photos(6, SIZE)
+    given = Conversion(model, "image", image_graph(model), photos[:3], calibration=photos)
+    path = tmp_path / "image.onnx"
+    find_target("onnx").trace(given).write(path, "int8-static")
+    stored = convolution_weights(onnx.load(path))
+    assert len(stored) > 10
+    names = {name for name in model.config.quantisation.grids if model.get_parameter(name).ndim > 2}
+    lost = note_trained(model, "image", stored)[TRAINED]["rounded_again"]
+    assert names, "nothing was trained on a grid"
+    assert not names & set(lost)
+
+
+def convolution_weights(model):
+    """The numbers that the convolutions of a static graph compute with."""
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    makers = {node.output[0]: node for node in model.graph.node}
+    found = []
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            codes, scales = (arrays[name] for name in makers[node.input[1]].input[:2])
+            found.append(codes.astype(np.float32) * scales[:, None, None, None])
+    return found
