@@ -16,7 +16,7 @@ is that of such vectors; `leanclip tune` measures it on one's own photos. Memory
 what each keeps for searching; the approximate ones leave it on disk until a query needs it.
 
     python data/benchmarks/vector_search.py
-    python data/benchmarks/vector_search.py --rows 10000000 --only ivfpq \
+    python data/benchmarks/vector_search.py --rows 10000000 --only ivfpq --memory 8 \
         --out data/benchmarks/vector_search_10m
 """
 
@@ -76,11 +76,18 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help="Contenders; all by default.")] = None,
     slow_queries: Annotated[int, typer.Option(help="Queries for those beyond 0.5 s.")] = 5,
     threads: Annotated[int, typer.Option(min=1, help="Threads of every contender.")] = 2,
+    memory: Annotated[
+        float | None, typer.Option(help="Gigabytes that the process may take for itself.")
+    ] = None,
     work: Annotated[Path | None, typer.Option(help="Folder for vectors; else temporary.")] = None,
     out: Annotated[Path, typer.Option(help="Result, without ending.")] = HERE / "vector_search",
 ) -> None:
     """Draw vectors, let every contender answer the same queries, write figures."""
     faiss.omp_set_num_threads(threads)
+    if memory is not None:
+        # Not the resident set: it counts pages of mapped files, too, which the system may take
+        # back at any time. Whoever asks for more gets none, and the benchmark fails.
+        resource.setrlimit(resource.RLIMIT_DATA, (int(memory * 1e9), resource.RLIM_INFINITY))
     stamped = stamp(
         threads=f"{threads} for one query at a time",
         statistic=f"median and 95th percentile of {queries} queries, {slow_queries} for slow ones",
@@ -96,7 +103,8 @@ def main(
                 measured.append(row)
                 typer.echo(line(row))
     raw = [asdict(row) for row in measured]
-    write_figures(out, stamped=stamped, results={"dim": dim, "top": TOP}, raw=raw)
+    results = {"dim": dim, "top": TOP, "gigabytes_allowed": memory}
+    write_figures(out, stamped=stamped, results=results, raw=raw)
 
 
 def draw(count: int, dim: int, *, seed: int, sentences: bool = False) -> Queries:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from export.quantize.executorch import with_int8_rows
+from export.quantize.executorch_biases import channel_means, correct_biases
 from export.targets.graphs import image_graph, text_graph
 from export.targets.registry import find_target
 from export.targets.target import Conversion
@@ -82,6 +83,28 @@ def test_image_takes_plain_pixels_in_the_order_of_its_spec(image, tmp_path, prec
     given = as_input(unseen, image.conversion.preprocessing)
     found = TARGET.open(path, written.interface)(unseen)
     assert agreement(reference(image.conversion.graph, given), found).min_cosine >= smallest
+
+
+def test_static_int8_stores_convolutions_in_int8(image, tmp_path):
+    sizes = {}
+    for precision in ("fp32", "int8-static"):
+        path = tmp_path / f"image-{precision}.pte"
+        image.write(path, precision)
+        sizes[precision] = path.stat().st_size
+    assert sizes["int8-static"] < 0.45 * sizes["fp32"]
+
+
+def test_biases_take_back_what_rounding_shifts():
+    layer = torch.nn.Conv2d(3, 4, 3)
+    rows = [torch.rand(1, 3, 8, 8) for _ in range(4)]
+    exact = torch.export.export(layer, (rows[0],)).module()
+    wanted = channel_means(exact, rows)
+    with torch.no_grad():
+        layer.weight.mul_(1.1)
+    rounded = torch.export.export(layer, (rows[0],)).module()
+    correct_biases(rounded, wanted, rows)
+    [found] = channel_means(rounded, rows).values()
+    assert torch.allclose(found, next(iter(wanted.values())), atol=1e-6)
 
 
 def test_rows_of_an_embedding_are_within_half_a_step():
