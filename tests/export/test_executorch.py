@@ -45,6 +45,15 @@ def image():
 
 
 @pytest.fixture(scope="module")
+def image_files(image, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("image")
+    return {
+        precision: (path := folder / f"{precision}.pte", image.write(path, precision))
+        for precision in ("fp32", "int8-static")
+    }
+
+
+@pytest.fixture(scope="module")
 def text():
     return TARGET.trace(text_conversion())
 
@@ -75,9 +84,8 @@ def test_int8_text_stores_tokens_and_products_in_int8(text, text_fp32, tmp_path)
 
 
 @pytest.mark.parametrize(("precision", "smallest"), [("fp32", 0.9999), ("int8-static", 0.98)])
-def test_image_takes_plain_pixels_in_the_order_of_its_spec(image, tmp_path, precision, smallest):
-    path = tmp_path / "image.pte"
-    written = image.write(path, precision)
+def test_image_takes_plain_pixels_in_the_order_of_its_spec(image, image_files, precision, smallest):
+    path, written = image_files[precision]
     assert (written.interface.type, written.interface.layout) == ("uint8", "NHWC")
     unseen = smooth_photos(12, SIZE)[8:]
     given = as_input(unseen, image.conversion.preprocessing)
@@ -85,12 +93,8 @@ def test_image_takes_plain_pixels_in_the_order_of_its_spec(image, tmp_path, prec
     assert agreement(reference(image.conversion.graph, given), found).min_cosine >= smallest
 
 
-def test_static_int8_stores_convolutions_in_int8(image, tmp_path):
-    sizes = {}
-    for precision in ("fp32", "int8-static"):
-        path = tmp_path / f"image-{precision}.pte"
-        image.write(path, precision)
-        sizes[precision] = path.stat().st_size
+def test_static_int8_stores_convolutions_in_int8(image_files):
+    sizes = {precision: path.stat().st_size for precision, (path, _) in image_files.items()}
     assert sizes["int8-static"] < 0.45 * sizes["fp32"]
 
 
