@@ -91,8 +91,9 @@ def _known(photo: Path | int, catalog: Catalog, space: Space) -> tuple[int, byte
 
 def _rows_of_content(content: bytes | None, own: list[int], catalog: Catalog, space: Space) -> Rows:
     copies = catalog.read(
-        "SELECT row FROM vectors JOIN photos ON photo_id = photos.id "
-        "WHERE space_id = ? AND content_sha256 = ?",
+        # As in `retrieval.catalog.contents.twins`.
+        "SELECT row FROM photos JOIN vectors INDEXED BY vectors_of_photo "
+        "ON photo_id = photos.id AND space_id = ? WHERE content_sha256 = ?",
         space.id,
         content,
     )
