@@ -85,6 +85,20 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, "utf-8")
 
 
+def with_table(page: str, name: str, table: str) -> str:
+    """A page in Markdown with a table between ``<!-- name -->`` and ``<!-- /name -->``.
+
+    Raises:
+        ValueError: The page has no such place.
+    """
+    before, begin, rest = page.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- /{name} -->")
+    if not end:
+        raise ValueError(f"the page has no place for the table of {name}")
+    inside = f"\n{table}\n\n" if table else ""
+    return f"{before}{begin}{inside}{end}{after}"
+
+
 def _load_average() -> float | None:
     # Far above zero, it says that others used the machine too.
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None

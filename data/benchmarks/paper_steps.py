@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from figures import HERE, REPOSITORY, stamp, write_figures, write_text
+from figures import HERE, REPOSITORY, stamp, with_table, write_figures, write_text
 
 from retrieval.compress.loop.log import LOG
 from retrieval.compress.loop.reporter import SilentReporter
@@ -107,12 +107,8 @@ def main(
 
 def filled(page: str, stamped: dict[str, Any], results: dict[str, Any]) -> str:
     """The page with the table between its two marks."""
-    before, begin, rest = page.partition("<!-- paper_steps -->\n")
-    _, end, after = rest.partition("<!-- /paper_steps -->")
-    if not end:
-        raise ValueError(f"{PAGE} has no place for the table")
     where = f"{stamped['machine']}, {stamped['date'][:10]}; {stamped['threads']}; "
-    return f"{before}{begin}\n{table(results)}\n\n{where}{stamped['statistic']}.\n\n{end}{after}"
+    return with_table(page, "paper_steps", f"{table(results)}\n\n{where}{stamped['statistic']}.")
 
 
 def table(results: dict[str, Any]) -> str:

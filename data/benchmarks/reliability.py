@@ -14,7 +14,7 @@ import clients
 import kill_indexing
 import many_files
 import typer
-from figures import HERE, REPOSITORY, write_text
+from figures import HERE, REPOSITORY, with_table, write_text
 
 PAGE = REPOSITORY / "docs" / "reliability.md"
 BENCHMARKS = {"kill_indexing": kill_indexing, "clients": clients, "many_files": many_files}
@@ -33,12 +33,7 @@ def filled(page: str) -> str:
     """The page with each table as it was last measured."""
     for name in BENCHMARKS:
         found = measured(name)
-        table = "" if found is None else f"\n{_described(name, found)}\n"
-        before, begin, rest = page.partition(f"<!-- {name} -->")
-        _, end, after = rest.partition(f"<!-- /{name} -->")
-        if not end:
-            raise ValueError(f"{PAGE} has no place for the table of {name}")
-        page = f"{before}{begin}\n{table}{end}{after}"
+        page = with_table(page, name, "" if found is None else _described(name, found))
     return page
 
 
@@ -54,7 +49,7 @@ def measured(name: str) -> dict[str, Any] | None:
 def _described(name: str, found: dict[str, Any]) -> str:
     stamp = found["stamp"]
     where = f"{stamp['machine']}, {stamp['date'][:10]}; {stamp['statistic']}."
-    return f"{BENCHMARKS[name].table(found['results'])}\n\n{where}\n"
+    return f"{BENCHMARKS[name].table(found['results'])}\n\n{where}"
 
 
 if __name__ == "__main__":

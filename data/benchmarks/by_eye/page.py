@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import gender_words  # noqa: E402
 from by_eye.judgements import Judgements  # noqa: E402
 from by_eye.questions import Question, read_questions  # noqa: E402
-from figures import HERE, REPOSITORY, write_text  # noqa: E402
+from figures import HERE, REPOSITORY, with_table, write_text  # noqa: E402
 
 PAGE = REPOSITORY / "docs" / "explanation" / "what-it-sees.md"
 SAMPLE, UNLABELLED = "by_eye_sample", "by_eye_unlabelled"
@@ -50,11 +50,7 @@ def filled(page: str) -> str:
         "gender_words": men_and_women,
     }
     for name, table in tables.items():
-        before, begin, rest = page.partition(f"<!-- {name} -->")
-        _, end, after = rest.partition(f"<!-- /{name} -->")
-        if not end:
-            raise ValueError(f"{PAGE} has no place for the table of {name}")
-        page = f"{before}{begin}\n\n{table()}\n\n{end}{after}"
+        page = with_table(page, name, table())
     return page
 
 
