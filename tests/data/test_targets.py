@@ -9,16 +9,18 @@ import pytest
 from targets import run as command
 from targets.goals import goals
 from targets.measure import Settings
-from targets.models import BASELINE, DEFAULT, registry_towers
+from targets.models import BASELINE, DEFAULT, registry_towers, shape_of
 from targets.plot import draw_plot
 from targets.results import COLUMNS, MEASURED, MISSING, REFUSED, Results, read_csv
 from targets.row import Model, Row, chosen, rows_of
 from targets.table import write_table
 from targets.timing import Timed, times_faster
 
-from export.targets.support import SUPPORT
+from export.targets.support import SUPPORT, TEXT
+from retrieval.language.tokenizer import Tokenizer
 from retrieval.spec.bundle import TowerFile
 from retrieval.spec.errors import ExportError
+from retrieval.spec.model import ModelConfig, TimmTower
 from tests.tiny import tiny_checkpoint
 
 PAIRS = Path(__file__).parents[2] / "data" / "photos" / "pairs.jsonl"
@@ -39,6 +41,15 @@ def lines(*, bytes_of_each: int, photos: float, sentences: float) -> list[dict[s
         line(DEFAULT, "text", **ours, times_faster=sentences),
         line(DEFAULT, "text", bytes=1, times_faster=99, precision="int4"),
     ]
+
+
+@pytest.mark.parametrize("name", SUPPORT)
+def test_every_tower_of_the_registry_has_a_stand_in(name: str) -> None:
+    config = ModelConfig.model_validate(shape_of(name) | {"tokens": Tokenizer.clip().spec})
+    if isinstance(config.image, TimmTower):
+        assert [backbone.name for backbone in config.image.backbones] == [name]
+    else:
+        assert name in (config.image.kind, TEXT)
 
 
 def test_goals_that_are_just_reached_are_met() -> None:

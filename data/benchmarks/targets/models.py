@@ -6,7 +6,7 @@ from typing import Any
 
 from targets.row import Model
 
-from export.targets.support import SUPPORT, TEXT, VIT
+from export.targets.support import ATTENTION_POOLED, SUPPORT, TEXT, VIT
 from retrieval.corpora.pairs import read_pairs
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.spec.files import sha256_file, sha256_json, sha256_path
@@ -17,8 +17,7 @@ SIZE = 224
 
 _CLIP = "ViT-B-32/random"
 _DIM = 256
-_VIT_SHAPE = {
-    "kind": "vit",
+_VIT_SHAPE: dict[str, Any] = {
     "patch": 16,
     "blocks": {"width": 192, "head_dim": 64, "layers": 12, "neurons": 768},
 }
@@ -66,7 +65,7 @@ def registry_towers(calibration: Path, size: int = SIZE) -> list[Model]:
     """One model for each tower that leanclip vouches for, with random weights."""
     models = []
     for name in SUPPORT:
-        shape = _shape(name, size)
+        shape = shape_of(name, size)
         models.append(
             Model(
                 name=name,
@@ -78,7 +77,8 @@ def registry_towers(calibration: Path, size: int = SIZE) -> list[Model]:
     return models
 
 
-def _shape(name: str, size: int) -> dict[str, Any]:
+def shape_of(name: str, size: int = SIZE) -> dict[str, Any]:
+    """Configuration of a registry tower's stand-in, but for its tokens."""
     shape: dict[str, Any] = {
         "name": name,
         "embedding_dim": _DIM,
@@ -88,7 +88,12 @@ def _shape(name: str, size: int) -> dict[str, Any]:
     if name == TEXT:
         return shape | {"text": _TEXT_SHAPE}
     if name == VIT:
-        return shape | {"image": _VIT_SHAPE}
+        return shape | {"image": {"kind": VIT, **_VIT_SHAPE}}
+    if name == ATTENTION_POOLED:
+        width = _VIT_SHAPE["blocks"]["width"]
+        pool = {"pool_heads": 3, "pool_neurons": 4 * width}
+        image = {"kind": ATTENTION_POOLED, **_VIT_SHAPE, **pool}
+        return shape | {"embedding_dim": width, "image": image}
     return shape | {"image": {"kind": "timm", "backbones": [{"name": name}]}}
 
 
