@@ -14,6 +14,7 @@ photo compresses, and so decodes, better than what a camera writes; small ones a
 wide.
 
     python data/benchmarks/indexing.py
+    python data/benchmarks/indexing.py --also build/faster     # a second bundle, in the same turns
 """
 
 import io
@@ -25,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,6 +54,9 @@ def main(
     large: Annotated[int, typer.Option(min=8, help="Photos of 12 megapixels.")] = 1_500,
     small: Annotated[int, typer.Option(min=8, help="Small photos.")] = 6_000,
     plain: Annotated[int, typer.Option(min=8, help="Photos for the plain loop.")] = 200,
+    also: Annotated[
+        list[Path] | None, typer.Option(help="Bundles to index with, beside the default one.")
+    ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Counted turns of each.")] = 3,
     work: Annotated[
         Path | None, typer.Option(help="Folder for photos and model; else a temporary one.")
@@ -71,7 +76,14 @@ def main(
         for (size, shape), count in zip(SIZES.items(), (large, small), strict=True):
             photos = make_photos(folder / size.replace(" ", "-"), count, shape)
             contenders: dict[str, tuple[Contender, Sequence[Path]]] = {
-                LEANCLIP: (lambda some: _leanclip(some[0].parent, folder / "home"), photos),
+                LEANCLIP: (partial(_leanclip, folder / "home", "default"), photos),
+                **{
+                    f"{LEANCLIP}, {bundle.name}": (
+                        partial(_leanclip, folder / "home", str(bundle)),
+                        photos,
+                    )
+                    for bundle in also or ()
+                },
                 PLAIN: (lambda some: _plain(some, session), photos[:plain]),
                 LIMIT: (_decoding, photos),
             }
@@ -140,13 +152,13 @@ def compare(raw: Sequence[dict[str, Any]]) -> dict[str, Any]:
                     if (row["size"], row["contender"]) == (size, name)
                 ]
             )
-            for name in (LEANCLIP, PLAIN, LIMIT)
+            for name in dict.fromkeys(row["contender"] for row in raw)
         }
-        ours = rates[LEANCLIP]["median"]
+        plain, limit = rates[PLAIN]["median"], rates[LIMIT]["median"]
         results[size] = {
             "photos_per_second": rates,
-            "leanclip_to_plain_loop": ours / rates[PLAIN]["median"],
-            "leanclip_to_decoding_only": ours / rates[LIMIT]["median"],
+            "to_plain_loop": {name: rate["median"] / plain for name, rate in rates.items()},
+            "to_decoding_only": {name: rate["median"] / limit for name, rate in rates.items()},
         }
     return results
 
@@ -154,21 +166,20 @@ def compare(raw: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def table(results: dict[str, Any]) -> str:
     """Markdown."""
     lines = [
-        "| photos | leanclip | plain loop | decoding only | of plain loop | of decoding only |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| photos | contender | photos a second | of plain loop | of decoding only |",
+        "| --- | --- | ---: | ---: | ---: |",
     ]
     for size, found in results.items():
-        rates = [found["photos_per_second"][name]["median"] for name in (LEANCLIP, PLAIN, LIMIT)]
-        cells = [f"{rate:.1f}/s" for rate in rates]
-        cells.append(f"{found['leanclip_to_plain_loop']:.1f}x")
-        cells.append(f"{found['leanclip_to_decoding_only']:.0%}")
-        lines.append(f"| {size} | {' | '.join(cells)} |")
+        for name, rate in found["photos_per_second"].items():
+            plain, limit = found["to_plain_loop"][name], found["to_decoding_only"][name]
+            lines.append(f"| {size} | {name} | {rate['median']:.1f} | {plain:.1f}x | {limit:.0%} |")
     return "\n".join(lines)
 
 
-def _leanclip(photos: Path, home: Path) -> float:
+def _leanclip(home: Path, model: str, photos: Sequence[Path]) -> float:
     shutil.rmtree(home, ignore_errors=True)
-    command = [sys.executable, "-m", "retrieval.cli", "index", str(photos), "--home", str(home)]
+    command = [sys.executable, "-m", "retrieval.cli", "index", str(photos[0].parent)]
+    command += ["--home", str(home), "--model", model]
     started = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - started
