@@ -33,6 +33,9 @@ class Refusal:
 
 
 _STATIC_TRANSFORMER = "loses its meaning when all activations have fixed int8 scales"
+_CONSTANT_ROUNDED = (
+    "pools from a constant, whose rounding on the fly leaves an operation that ExecuTorch lacks"
+)
 
 SUPPORT: dict[str, tuple[Refusal, ...]] = {
     "mobilenetv4_conv_small": (),
@@ -54,7 +57,8 @@ SUPPORT: dict[str, tuple[Refusal, ...]] = {
     ),
     ATTENTION_POOLED: (
         Refusal("onnx", "int8-static", _STATIC_TRANSFORMER, "int8"),
-        Refusal("executorch", "int8-static", _STATIC_TRANSFORMER, "int8"),
+        Refusal("executorch", "int8", _CONSTANT_ROUNDED, "fp32"),
+        Refusal("executorch", "int8-static", _STATIC_TRANSFORMER, "fp32"),
     ),
     TEXT: (
         Refusal("onnx", "int8-static", _STATIC_TRANSFORMER, "int8"),
