@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.catalog.catalog import Catalog, Rows
+from retrieval.catalog.contents import twins
 from retrieval.catalog.records import Space, to_bytes
 from retrieval.encode.protocol import Embeddings, Encoder
 from retrieval.index.protocol import Vectors
@@ -90,11 +91,5 @@ def _known(photo: Path | int, catalog: Catalog, space: Space) -> tuple[int, byte
 
 
 def _rows_of_content(content: bytes | None, own: list[int], catalog: Catalog, space: Space) -> Rows:
-    copies = catalog.read(
-        # As in `retrieval.catalog.contents.twins`.
-        "SELECT row FROM photos JOIN vectors INDEXED BY vectors_of_photo "
-        "ON photo_id = photos.id AND space_id = ? WHERE content_sha256 = ?",
-        space.id,
-        content,
-    )
-    return np.array([*own, *(row for (row,) in copies)], np.int64)
+    copies = [] if content is None else twins(catalog, space, content)
+    return np.array([*own, *(row for twin in copies for row in twin.rows)], np.int64)
