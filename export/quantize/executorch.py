@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.fx import Node
+from torch.fx import GraphModule, Node
 
 from export.quantize.executorch_biases import channel_means, correct_biases
 from retrieval.spec.errors import ExportError
@@ -29,7 +29,6 @@ LARGEST_CODE = 127
 
 TOWER = "tower"
 """Name of the tower in the graphs of `export.targets.graphs`."""
-
 
 _MODULES = "nn_module_stack"
 _RELU6 = (torch.ops.aten.hardtanh.default, torch.ops.aten.hardtanh_.default)
@@ -117,12 +116,10 @@ def quantise(
     given = [row.reshape(example.shape) for row in rows]
     for row in given:
         watched(row)
-    if dynamic:
-        rounded: nn.Module = convert_pt2e(watched)
-        return rounded
-    wanted = channel_means(watched, given)
-    quantised: nn.Module = convert_pt2e(watched)
-    correct_biases(quantised, wanted, given)
+    wanted = {} if dynamic else channel_means(watched, given)
+    quantised: GraphModule = convert_pt2e(watched)
+    if not dynamic:
+        correct_biases(quantised, wanted, given)
     return quantised
 
 
@@ -136,13 +133,13 @@ def _static_quantizer() -> Any:
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
 
     class Static(XNNPACKQuantizer):
-        def transform_for_annotation(self, model: torch.fx.GraphModule) -> torch.fx.GraphModule:
+        def transform_for_annotation(self, model: GraphModule) -> GraphModule:
             for node in model.graph.nodes:
                 if node.op == "get_attr" and not node.meta.get(_MODULES) and node.users:
                     node.meta[_MODULES] = next(iter(node.users)).meta.get(_MODULES, {})
             return super().transform_for_annotation(model)
 
-        def annotate(self, model: torch.fx.GraphModule) -> torch.fx.GraphModule:
+        def annotate(self, model: GraphModule) -> GraphModule:
             annotated = super().annotate(model)
             for node in annotated.graph.nodes:
                 if node.target in _RELU6 and len(node.args[0].users) == 1:
