@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import retrieval.models.torchvision_guard  # noqa: F401  (before timm)

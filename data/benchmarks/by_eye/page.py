@@ -17,10 +17,10 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import gender_words  # noqa: E402
-from by_eye.judgements import Judgements  # noqa: E402
-from by_eye.questions import Question, read_questions  # noqa: E402
-from figures import HERE, REPOSITORY, with_table, write_text  # noqa: E402
+import gender_words
+from by_eye.judgements import Judgements
+from by_eye.questions import Question, read_questions
+from figures import HERE, REPOSITORY, with_table, write_text
 
 PAGE = REPOSITORY / "docs" / "explanation" / "what-it-sees.md"
 SAMPLE, UNLABELLED = "by_eye_sample", "by_eye_unlabelled"

@@ -19,16 +19,16 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from by_eye.judgements import Judgements  # noqa: E402
-from by_eye.questions import Question, read_questions  # noqa: E402
-from figures import HERE, PHOTOS, stamp, write_figures  # noqa: E402
+from by_eye.judgements import Judgements
+from by_eye.questions import Question, read_questions
+from figures import HERE, PHOTOS, stamp, write_figures
 
-from retrieval.encode.batches import encode_sentences  # noqa: E402
-from retrieval.encode.load import open_encoder  # noqa: E402
-from retrieval.encode.protocol import Encoder  # noqa: E402
-from retrieval.search.library import Library  # noqa: E402
-from retrieval.search.sheet import Section, sheet_kind, write_contact_sheet  # noqa: E402
-from retrieval.spec.errors import LeanclipError  # noqa: E402
+from retrieval.encode.batches import encode_sentences
+from retrieval.encode.load import open_encoder
+from retrieval.encode.protocol import Encoder
+from retrieval.search.library import Library
+from retrieval.search.sheet import Section, sheet_kind, write_contact_sheet
+from retrieval.spec.errors import LeanclipError
 
 TOP = 6
 PACKAGES = ("leanclip", "onnxruntime", "pillow", "numpy")

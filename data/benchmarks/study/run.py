@@ -23,13 +23,13 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from figures import HERE, REPOSITORY  # noqa: E402
-from study.plan import Base, Job, chosen, plan  # noqa: E402
-from study.results import finished, remaining, update_tables  # noqa: E402
-from study.rows import ROWS  # noqa: E402
-from study.schedule import build_caches, expected_seconds, run_jobs  # noqa: E402
+from figures import HERE, REPOSITORY
+from study.plan import Base, Job, chosen, plan
+from study.results import finished, remaining, update_tables
+from study.rows import ROWS
+from study.schedule import build_caches, expected_seconds, run_jobs
 
-from retrieval.spec.errors import LeanclipError  # noqa: E402
+from retrieval.spec.errors import LeanclipError
 
 RECIPE = REPOSITORY / "data" / "recipes" / "study.yaml"
 

@@ -21,19 +21,19 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from figures import HERE, PHOTOS, REPOSITORY  # noqa: E402
-from rich.console import Console  # noqa: E402
-from targets.goals import goals  # noqa: E402
-from targets.measure import Settings, measure_model  # noqa: E402
-from targets.models import baseline, default_model, registry_towers  # noqa: E402
-from targets.plot import draw_plot  # noqa: E402
-from targets.progress import following  # noqa: E402
-from targets.results import Results, read_csv  # noqa: E402
-from targets.row import Model, Row, chosen, rows_of  # noqa: E402
-from targets.table import write_table  # noqa: E402
-from targets.timing import CALLS, ROUNDS  # noqa: E402
+from figures import HERE, PHOTOS, REPOSITORY
+from rich.console import Console
+from targets.goals import goals
+from targets.measure import Settings, measure_model
+from targets.models import baseline, default_model, registry_towers
+from targets.plot import draw_plot
+from targets.progress import following
+from targets.results import Results, read_csv
+from targets.row import Model, Row, chosen, rows_of
+from targets.table import write_table
+from targets.timing import CALLS, ROUNDS
 
-from retrieval.spec.errors import LeanclipError  # noqa: E402
+from retrieval.spec.errors import LeanclipError
 
 PAIRS = PHOTOS / "pairs.jsonl"
 
