@@ -7,11 +7,12 @@ says nothing, so `write_figures` asks for all of them.
 
 import csv
 import io
+import json
 import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -72,11 +73,37 @@ def write_figures(
     """
     content = {"benchmark": out.name, "stamp": stamped, "results": results, "raw": list(raw)}
     write_json(out.with_suffix(".json"), content)
+    write_csv(out, list(raw[0]), raw)
+
+
+def read_figures(out: Path) -> dict[str, Any]:
+    """What was written to ``out`` with the ending ``.json``; empty if there is no such file."""
+    path = out.with_suffix(".json")
+    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+
+
+def measured(name: str) -> dict[str, Any]:
+    """What the benchmark of that name wrote; empty if it has not been run."""
+    return read_figures(HERE / name)
+
+
+def write_csv(out: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write ``out`` with the ending ``.csv``, whole or not at all; None becomes an empty cell.
+
+    Raises:
+        ValueError: A row has something else than the columns.
+    """
     lines = io.StringIO()
-    writer = csv.DictWriter(lines, list(raw[0]), lineterminator="\n")
+    writer = csv.DictWriter(lines, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(raw)
+    writer.writerows(rows)
     write_text(out.with_suffix(".csv"), lines.getvalue())
+
+
+def read_csv(out: Path) -> list[dict[str, str]]:
+    """Lines of ``out`` with the ending ``.csv``; none if there is no such file."""
+    path = out.with_suffix(".csv")
+    return list(csv.DictReader(path.read_text("utf-8").splitlines())) if path.is_file() else []
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,14 +7,13 @@ there.
     python data/benchmarks/reliability.py
 """
 
-import json
 from typing import Any
 
 import clients
 import kill_indexing
 import many_files
 import typer
-from figures import HERE, REPOSITORY, with_table, write_text
+from figures import REPOSITORY, measured, with_table, write_text
 
 PAGE = REPOSITORY / "docs" / "reliability.md"
 BENCHMARKS = {"kill_indexing": kill_indexing, "clients": clients, "many_files": many_files}
@@ -25,7 +24,7 @@ def main() -> None:
     text = filled(PAGE.read_text("utf-8"))
     write_text(PAGE, text)
     for name in BENCHMARKS:
-        state = "filled in" if measured(name) is not None else "not measured yet"
+        state = "filled in" if measured(name) else "not measured yet"
         typer.echo(f"{name}: {state}")
 
 
@@ -33,17 +32,8 @@ def filled(page: str) -> str:
     """The page with each table as it was last measured."""
     for name in BENCHMARKS:
         found = measured(name)
-        page = with_table(page, name, "" if found is None else _described(name, found))
+        page = with_table(page, name, _described(name, found) if found else "")
     return page
-
-
-def measured(name: str) -> dict[str, Any] | None:
-    """What a benchmark wrote; None if it has not been run."""
-    path = HERE / f"{name}.json"
-    if not path.exists():
-        return None
-    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return content
 
 
 def _described(name: str, found: dict[str, Any]) -> str:

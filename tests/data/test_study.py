@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from study import results
+from figures import read_csv
 from study.plan import Base, Job, chosen, continuing_recipe, fresh_recipe, merged, plan
 from study.results import COLUMNS, MEASURED, finished, remaining, update_tables
 from study.row import IMAGE_1, STAGES, TEXT_1, TEXT_2, On, Row
@@ -218,7 +218,7 @@ def test_tables_keep_figures_from_elsewhere_while_the_recipe_is_the_same(
     update_tables(jobs, there, figures)
     changed = Row("nuts", "hazel", (On(IMAGE_1, {"training": {"epochs": 9}}),))
     update_tables(plan((ALONE, changed), base), here, figures)
-    (kept,) = results.read_csv(figures)
+    (kept,) = read_csv(figures)
     assert (kept["row"], kept["t2i_r1"], kept["mean_recall"]) == ("apple", "25.0", "25.0")
     assert kept["parameters"] == "42"
     assert kept["bytes"] == ""

@@ -6,12 +6,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from figures import read_csv
 from targets import run as command
 from targets.goals import goals
 from targets.measure import Settings
 from targets.models import BASELINE, DEFAULT, registry_towers, shape_of
 from targets.plot import draw_plot
-from targets.results import COLUMNS, MEASURED, MISSING, REFUSED, Results, read_csv
+from targets.results import COLUMNS, MEASURED, MISSING, REFUSED, Results
 from targets.row import Model, Row, chosen, rows_of
 from targets.table import write_table
 from targets.timing import Timed, times_faster

@@ -1,12 +1,10 @@
 """Whether a photo fits a query, as somebody said who looked at it."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from by_eye.questions import Question
-from figures import HERE, PHOTOS, write_text
+from figures import HERE, PHOTOS, read_csv, write_csv
 
 JUDGEMENTS = HERE / "by_eye" / "judgements.csv"
 COLUMNS = ("query", "photo", "fits")
@@ -21,11 +19,9 @@ class Judgements:
 
     def __init__(self, path: Path = JUDGEMENTS) -> None:
         self._path = path
-        self._said: dict[tuple[str, str], str] = {}
-        if path.exists():
-            with path.open(encoding="utf-8", newline="") as lines:
-                for row in csv.DictReader(lines):
-                    self._said[row["query"], row["photo"]] = row["fits"].strip().lower()
+        self._said = {
+            (row["query"], row["photo"]): row["fits"].strip().lower() for row in read_csv(path)
+        }
         for (query, photo), word in self._said.items():
             if word not in WORDS:
                 raise ValueError(f"{path}: {query}, {photo}: {word!r} is neither yes nor no")
@@ -45,9 +41,6 @@ class Judgements:
         ]
         if missing:
             self._said |= dict.fromkeys(missing, "")
-            lines = io.StringIO()
-            writer = csv.writer(lines, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows((*key, word) for key, word in self._said.items())
-            write_text(self._path, lines.getvalue())
+            rows = ((*key, word) for key, word in self._said.items())
+            write_csv(self._path, COLUMNS, (dict(zip(COLUMNS, row, strict=True)) for row in rows))
         return missing

@@ -7,7 +7,6 @@ Whether a photo fits stands in ``queries.yaml`` for the sample photos, and in
 and the page is left as it is until each has its ``yes`` or ``no``.
 """
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import gender_words
 from by_eye.judgements import Judgements
 from by_eye.questions import Question, read_questions
-from figures import HERE, REPOSITORY, with_table, write_text
+from figures import REPOSITORY, measured, with_table, write_text
 
 PAGE = REPOSITORY / "docs" / "explanation" / "what-it-sees.md"
 SAMPLE, UNLABELLED = "by_eye_sample", "by_eye_unlabelled"
@@ -52,12 +51,6 @@ def filled(page: str) -> str:
     for name, table in tables.items():
         page = with_table(page, name, table())
     return page
-
-
-def measured(name: str) -> dict[str, Any]:
-    """What a script wrote."""
-    content: dict[str, Any] = json.loads((HERE / f"{name}.json").read_text("utf-8"))
-    return content
 
 
 def shown(found: dict[str, Any], question: Question) -> list[str]:

@@ -6,9 +6,9 @@ from pathlib import Path
 from statistics import mean
 
 import matplotlib as mpl
+from figures import read_csv
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from study.results import read_csv
 from study.table import Summary, difference, noise_of, summaries
 
 from retrieval.spec.files import replacing

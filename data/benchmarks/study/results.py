@@ -1,12 +1,11 @@
 """Results of rows on disk, and the CSV and JSON made of them."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from figures import stamp, write_text
+from figures import read_csv, read_figures, stamp, write_csv
 from study.plan import Job
 from study.rows import baseline_of
 from study.work import RESULT
@@ -76,7 +75,7 @@ def update_tables(jobs: Sequence[Job], out: Path, figures: Path) -> None:
         figures: Path without ending.
     """
     before = {row["sha256"]: row for row in read_csv(figures)}
-    raw_before = {one["sha256"]: one for one in _read_raw(figures)}
+    raw_before = {one["sha256"]: one for one in read_figures(figures).get("raw", [])}
     rows: list[Mapping[str, Any]] = []
     raw: list[Mapping[str, Any]] = []
     for job in jobs:
@@ -89,9 +88,7 @@ def update_tables(jobs: Sequence[Job], out: Path, figures: Path) -> None:
         elif job.sha256 in before:
             rows.append(before[job.sha256])
             raw += [raw_before[job.sha256]] if job.sha256 in raw_before else []
-    lines = [",".join(COLUMNS)]
-    lines += [_csv_line(row) for row in rows]
-    write_text(figures.with_suffix(".csv"), "\n".join(lines) + "\n")
+    write_csv(figures, COLUMNS, [{name: row.get(name) for name in COLUMNS} for row in rows])
     stamped = stamp(
         threads="1 for each row, rows in parallel; 1 for milliseconds",
         statistic="recall of the best epoch on dev; milliseconds: median of rounds' medians",
@@ -99,35 +96,6 @@ def update_tables(jobs: Sequence[Job], out: Path, figures: Path) -> None:
     )
     content = {"benchmark": figures.name, "stamp": stamped, "raw": raw}
     write_json(figures.with_suffix(".json"), content)
-
-
-def read_csv(figures: Path) -> list[dict[str, str]]:
-    """Lines of the CSV; none if there is no file."""
-    try:
-        text = figures.with_suffix(".csv").read_text("utf-8")
-    except OSError:
-        return []
-    return list(csv.DictReader(text.splitlines()))
-
-
-def _read_raw(figures: Path) -> list[dict[str, Any]]:
-    try:
-        raw: list[dict[str, Any]] = json.loads(figures.with_suffix(".json").read_text("utf-8"))[
-            "raw"
-        ]
-    except (OSError, ValueError, KeyError):
-        return []
-    return raw
-
-
-def _csv_line(row: Mapping[str, Any]) -> str:
-    import io
-
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(
-        "" if row.get(name) is None else row[name] for name in COLUMNS
-    )
-    return line.getvalue()
 
 
 def _row(job: Job, result: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
-from figures import write_text
-from study.results import WAYS, read_csv
+from figures import read_csv, write_text
+from study.results import WAYS
 
 NOISE = 0.4
 """Standard deviation that a row trained once is taken to have where no row of its group was

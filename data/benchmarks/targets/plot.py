@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+from figures import read_csv
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from study.plots import COLOURS
 from targets.goals import Line
 from targets.models import BASELINE, DEFAULT
-from targets.results import read_csv
 
 from retrieval.spec.files import replacing
 

@@ -1,13 +1,10 @@
 """What rows came to, on disk: the CSV that tables are made of, and the raw figures."""
 
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from figures import stamp, write_text
+from figures import read_csv, read_figures, stamp, write_csv
 from targets.row import Row
 
 from retrieval.spec.files import write_json
@@ -45,7 +42,7 @@ class Results:
         self._figures = figures
         self._order = order
         self._lines = {_key(line): line for line in read_csv(figures)}
-        earlier = _read_json(figures)
+        earlier = read_figures(figures)
         self._raw: dict[str, dict[str, Any]] = {one["row"]: one for one in earlier.get("raw", [])}
         self.stamp = stamp(threads="1", statistic=statistic, packages=PACKAGES)
         self._stamps = {one["date"]: one for one in earlier.get("stamps", [])}
@@ -87,29 +84,12 @@ class Results:
     def save(self) -> None:
         """Write CSV and JSON."""
         rows = [row for row in self._order if self.line(row) is not None]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self._lines[row.key] for row in rows)
-        write_text(self._figures.with_suffix(".csv"), text.getvalue())
+        write_csv(self._figures, COLUMNS, [self._lines[row.key] for row in rows])
         raw = [self._raw[row.key] for row in rows if row.key in self._raw]
         # One for each run that some row still comes from.
         stamps = [self._stamps[date] for date in dict.fromkeys(one["date"] for one in raw)]
         content = {"benchmark": self._figures.name, "stamps": stamps, "raw": raw}
         write_json(self._figures.with_suffix(".json"), content)
-
-
-def read_csv(figures: Path) -> list[dict[str, str]]:
-    """Lines of the CSV; none if there is no file."""
-    path = figures.with_suffix(".csv")
-    if not path.is_file():
-        return []
-    return list(csv.DictReader(path.read_text("utf-8").splitlines()))
-
-
-def _read_json(figures: Path) -> dict[str, Any]:
-    path = figures.with_suffix(".json")
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
 
 
 def _key(line: Mapping[str, str]) -> str:

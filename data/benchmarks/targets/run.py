@@ -21,14 +21,14 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from figures import HERE, PHOTOS, REPOSITORY
+from figures import HERE, PHOTOS, REPOSITORY, read_csv
 from rich.console import Console
 from targets.goals import goals
 from targets.measure import Settings, measure_model
 from targets.models import baseline, default_model, registry_towers
 from targets.plot import draw_plot
 from targets.progress import following
-from targets.results import Results, read_csv
+from targets.results import Results
 from targets.row import Model, Row, chosen, rows_of
 from targets.table import write_table
 from targets.timing import CALLS, ROUNDS

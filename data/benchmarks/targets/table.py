@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from figures import write_text
+from figures import read_csv, write_text
 from targets.goals import Line, goals
 from targets.models import BASELINE, DEFAULT
-from targets.results import MEASURED, read_csv
+from targets.results import MEASURED
 
 NONE = "–"
 
