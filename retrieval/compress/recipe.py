@@ -27,6 +27,9 @@ class Data(Spec):
     pairs: tuple[Path, ...] = ()
     """Captioned photos (JSON lines or webdataset shards) for stage 2; stage 1 uses both sides
     of them too."""
+    captions: tuple[Path, ...] = ()
+    """JSON lines of captions that describe the same photo, which need not be here, to pretrain
+    the text tower."""
     dev: Path | None = None
     """Captioned photos that choose the best epoch; never a test split."""
     reinforcement: Reinforcement | None = None
@@ -132,6 +135,7 @@ def _with_paths_from(recipe: Recipe, base: Path) -> Recipe:
             "photos": tuple(base / path for path in data.photos),
             "sentences": tuple(base / path for path in data.sentences),
             "pairs": tuple(base / path for path in data.pairs),
+            "captions": tuple(base / path for path in data.captions),
             "dev": base / data.dev if data.dev else None,
         }
     )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from retrieval.compress.elastic.settings import Elastic
 from retrieval.compress.prune.settings import Prune
-from retrieval.compress.stages.settings import Distil, Stage, TrainingStage
+from retrieval.compress.stages.settings import Distil, Pretrain, Stage, TrainingStage
 from retrieval.compress.start.settings import LARGEST_CORRELATED
 from retrieval.spec.errors import RecipeError
 from retrieval.spec.model import VitTower
@@ -42,7 +42,10 @@ def require(stage: Stage, recipe: "Recipe", place: str) -> None:
     led = stage.losses.needing("teacher")
     if led and not recipe.teachers:
         raise ValueError(f"{place}.losses.{led[0]} needs a teacher; name one or leave it out")
-    if isinstance(stage, Distil):
+    if isinstance(stage, Pretrain):
+        if not data.captions:
+            raise ValueError(f"{place}: pretrain needs data.captions")
+    elif isinstance(stage, Distil):
         _require_items(data, stage.tower, place)
     elif not data.pairs:
         raise ValueError(f"{place}: {stage.stage} needs data.pairs")

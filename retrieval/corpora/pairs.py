@@ -1,9 +1,10 @@
 """Captioned photos: JSON lines of ``{"image": "dev/x.jpg", "captions": ["...", ...]}``."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from retrieval.corpora.lines import numbered_lines
 from retrieval.corpora.shards import is_shards_name, shard_captions
@@ -68,23 +69,49 @@ def flatten_captions(pairs: Sequence[CaptionedPhoto]) -> tuple[list[str], list[i
 
 
 def _parse(text: str, place: str) -> tuple[str, list[str]]:
+    value = parse_object(text, place, ("image", "captions"), _EXPECTED)
+    image = value["image"]
+    if not isinstance(image, str) or not image or "\0" in image:
+        raise CorpusError(f"{place}: image must be the path of a photo; {_EXPECTED}")
+    return image, captions_of(value, place, _EXPECTED)
+
+
+def parse_object(text: str, place: str, keys: Sequence[str], expected: str) -> dict[str, Any]:
+    """A JSON object that has these keys.
+
+    Args:
+        text: One line.
+        place: File and line, for messages.
+        keys: What it must have; others are allowed.
+        expected: An example, for messages.
+
+    Raises:
+        CorpusError: It is none.
+    """
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{place}: not JSON ({error}); {_EXPECTED}") from error
+        raise CorpusError(f"{place}: not JSON ({error}); {expected}") from error
     if not isinstance(value, dict):
-        raise CorpusError(f"{place}: not a JSON object; {_EXPECTED}")
-    missing = [key for key in ("image", "captions") if key not in value]
+        raise CorpusError(f"{place}: not a JSON object; {expected}")
+    missing = [key for key in keys if key not in value]
     if missing:
-        raise CorpusError(f"{place}: no {' and no '.join(missing)}; {_EXPECTED}")
-    image, captions = value["image"], value["captions"]
-    if not isinstance(image, str) or not image or "\0" in image:
-        raise CorpusError(f"{place}: image must be the path of a photo; {_EXPECTED}")
+        raise CorpusError(f"{place}: no {' and no '.join(missing)}; {expected}")
+    return value
+
+
+def captions_of(value: Mapping[str, Any], place: str, expected: str) -> list[str]:
+    """The ``captions`` of a `parse_object`.
+
+    Raises:
+        CorpusError: They are not a list of sentences, or one is blank.
+    """
+    captions = value["captions"]
     if not isinstance(captions, list) or not all(isinstance(one, str) for one in captions):
-        raise CorpusError(f"{place}: captions must be a list of sentences; {_EXPECTED}")
+        raise CorpusError(f"{place}: captions must be a list of sentences; {expected}")
     if not captions or not all(one.strip() for one in captions):
         raise CorpusError(f"{place}: captions are empty; each photo needs at least one sentence")
-    return image, captions
+    return captions
 
 
 def _require_photos(path: Path, line_of: dict[Path, int]) -> None:

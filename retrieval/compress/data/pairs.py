@@ -1,17 +1,16 @@
 """Captioned photos as batches: which captions come with the photos of a batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from retrieval.compress.data.groups import CaptionGroups
 from retrieval.compress.data.inputs import PhotoInputs
 from retrieval.compress.data.order import shuffled_batches
-from retrieval.compress.data.tokens import Ids, trimmed
+from retrieval.compress.data.tokens import trimmed
 from retrieval.compress.distributed.gather import own_part
 from retrieval.spec.model import TextTower
 
@@ -26,13 +25,11 @@ class Pairs:
 
     Attributes:
         photos: Views and order of the photos.
-        ids: Token ids of all captions, ``(captions, context)``.
-        photo_of_caption: ``(captions,)``, non-decreasing.
+        captions: Those of each photo.
     """
 
     photos: PhotoInputs
-    ids: Ids
-    photo_of_caption: NDArray[np.int64]
+    captions: CaptionGroups
 
     def batches(
         self,
@@ -64,7 +61,7 @@ class Pairs:
             shown = self.photos.views.batches(own, epoch, training.loader_workers)
         for number, photos in enumerate(order, start=first):
             generator = np.random.default_rng([seed, epoch, number])
-            captions, owner = self._draw(photos, captions_per_photo, generator)
+            captions, owner = self.captions.draw(photos, captions_per_photo, generator)
             batch = {
                 "photo": torch.tensor(photos),
                 "view": torch.tensor(self.photos.views.rows(epoch, photos)),
@@ -74,22 +71,5 @@ class Pairs:
             if pixels:
                 batch["pixels"] = next(shown)
             if tokens_for is not None:
-                batch["ids"] = trimmed(self.ids[captions], tokens_for)
+                batch["ids"] = trimmed(self.captions.ids[captions], tokens_for)
             yield batch
-
-    def _draw(
-        self, photos: Sequence[int], count: int, generator: np.random.Generator
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Captions of a batch, and for each the row of its photo in the batch."""
-        captions: list[int] = []
-        owner: list[int] = []
-        for row, photo in enumerate(photos):
-            first, last = self._first_caption[photo], self._first_caption[photo + 1]
-            wanted = min(count, last - first)
-            captions += generator.choice(np.arange(first, last), wanted, replace=False).tolist()
-            owner += [row] * wanted
-        return np.array(captions), np.array(owner)
-
-    @cached_property
-    def _first_caption(self) -> NDArray[np.int64]:
-        return np.concatenate([[0], np.cumsum(np.bincount(self.photo_of_caption))])

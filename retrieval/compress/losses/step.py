@@ -7,6 +7,9 @@ from functools import cached_property
 import torch.nn.functional as F
 from torch import Tensor
 
+# CLIP's bound on the inverse temperature; beyond it the loss becomes unstable.
+_LARGEST_SCALE = 100.0
+
 
 @dataclass(frozen=True)
 class Taught:
@@ -137,6 +140,11 @@ class Step:
             texts=_cut(self.texts, dim),
             hard=None if self.hard is None else _cut_hard(self.hard, dim),
         )
+
+
+def inverse_temperature(log_scale: Tensor) -> Tensor:
+    """What cosines are multiplied by, from the logarithm that is learned; a scalar."""
+    return log_scale.exp().clamp(max=_LARGEST_SCALE)
 
 
 def _cut(side: Side | None, dim: int) -> Side | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.compress.recipe import Data
+from retrieval.corpora.captions import read_caption_groups
 from retrieval.corpora.fetch.datasets import DATASETS, Dataset
 from retrieval.corpora.pairs import flatten_captions, is_pairs_name, read_pairs
 from retrieval.corpora.photos import find_photos
@@ -46,13 +47,15 @@ class Amounts:
     photos: Sequence[Amount]
     sentences: Sequence[Amount]
     pairs: Sequence[Amount]
+    captions: Sequence[Amount]
+    """Without photos; ``photos`` counts how many they describe."""
     dev: Amount | None
 
     @property
     def all(self) -> list[Amount]:
         """Every one of them."""
         dev = [] if self.dev is None else [self.dev]
-        return [*self.photos, *self.sentences, *self.pairs, *dev]
+        return [*self.photos, *self.sentences, *self.pairs, *self.captions, *dev]
 
     @property
     def missing(self) -> list[Amount]:
@@ -75,6 +78,7 @@ def count(data: Data, some: int) -> Amounts:
         photos=[_photos(path, some) for path in data.photos],
         sentences=[_sentences(path, some) for path in data.sentences],
         pairs=[_pairs(path, some) for path in data.pairs],
+        captions=[_captions(path, some) for path in data.captions],
         dev=None if data.dev is None else _pairs(data.dev, some),
     )
 
@@ -107,6 +111,15 @@ def _pairs(path: Path, some: int) -> Amount:
         some_photos=_files([pair.image for pair in found[:some]]),
         some_sentences=tuple(sentences[: CAPTIONS_A_PHOTO * some]),
     )
+
+
+def _captions(path: Path, some: int) -> Amount:
+    if not _is_here(path):
+        return _published(path)
+    groups = read_caption_groups(path)
+    sentences = [caption for group in groups for caption in group]
+    wanted = CAPTIONS_A_PHOTO * some
+    return Amount(path, len(groups), len(sentences), some_sentences=tuple(sentences[:wanted]))
 
 
 def _files(photos: Sequence[Path]) -> tuple[Path, ...]:

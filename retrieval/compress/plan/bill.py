@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from retrieval.compress.plan.amounts import Amount, Amounts
 from retrieval.compress.plan.profiles import StageProfile, StudentProfile, TeacherProfile
-from retrieval.compress.stages.settings import Distil, Finetune
+from retrieval.compress.stages.settings import Distil, Finetune, Pretrain, Trained
 
 _HALF = 2
 _SINGLE = 4
@@ -100,7 +100,7 @@ class StageCost:
         context: Tokens of a sentence.
     """
 
-    stage: Distil | Finetune
+    stage: Trained
     profile: StageProfile
     student: StudentProfile
     teacher_dim: int
@@ -150,16 +150,23 @@ class StageCost:
 
     @property
     def _photos(self) -> int:
-        return sum(one.photos for one in self.amounts.pairs)
+        return 0 if self._is_pretraining else sum(one.photos for one in self.amounts.pairs)
 
     @property
     def _captions(self) -> int:
-        return sum(one.sentences for one in self.amounts.pairs)
+        captioned = self.amounts.captions if self._is_pretraining else self.amounts.pairs
+        return sum(one.sentences for one in captioned)
+
+    @property
+    def _is_pretraining(self) -> bool:
+        return isinstance(self.stage, Pretrain)
 
     @property
     def _items(self) -> int:
         if isinstance(self.stage, Finetune):
             return self._photos
+        if self._is_pretraining:
+            return sum(one.photos for one in self.amounts.captions)
         others = self.amounts.photos if "image" in self.stage.towers else self.amounts.sentences
         if "image" in self.stage.towers:
             return self._photos + sum(one.photos for one in others)
@@ -191,6 +198,8 @@ class StageCost:
         return frozen + self.stage.training.epochs * (moving + search)
 
     def _target_bytes(self) -> int:
+        if self._is_pretraining:
+            return 0
         if isinstance(self.stage, Distil):
             return self._items * self.teacher_dim * _HALF
         return (self._photos + self._captions) * self.teacher_dim * _HALF

@@ -40,7 +40,7 @@ from retrieval.compress.plan.sample import Sample
 from retrieval.compress.plan.stand_ins import teacher_stand_in
 from retrieval.compress.recipe import Data, Recipe, make_recipe
 from retrieval.compress.runner import run_recipe, stage_name
-from retrieval.compress.stages.settings import Distil, Factorise, Finetune
+from retrieval.compress.stages.settings import Distil, Factorise, Finetune, Pretrain, Trained
 from retrieval.compress.teaching.bridge import Bridge
 from retrieval.compress.teaching.teacher import Teacher, open_teacher
 from retrieval.encode.batches import encode_photos, encode_sentences
@@ -79,7 +79,7 @@ class StageJob:
     folder: Path
 
 
-def batches_of(stage: Distil | Finetune) -> tuple[int, ...]:
+def batches_of(stage: Trained) -> tuple[int, ...]:
     """The batch sizes to measure a stage with; small, so that memory is never the trouble."""
     sizes = (4, 12) if "image" in stage.towers else (16, 64)
     if torch.cuda.is_available():
@@ -88,7 +88,7 @@ def batches_of(stage: Distil | Finetune) -> tuple[int, ...]:
     return sizes if wanted >= sizes[-1] else (wanted,)
 
 
-def photos_of(stage: Distil | Finetune, batch: int) -> int:
+def photos_of(stage: Trained, batch: int) -> int:
     """Photos of a sample on which an epoch has `STEPS` steps of this batch."""
     if isinstance(stage, Distil) and stage.tower == "text":
         return max(2, -(-STEPS * batch // CAPTIONS_A_PHOTO))
@@ -141,7 +141,7 @@ class StudentJob:
     """What a process needs to measure a student."""
 
     checkpoint: Path
-    stage: Distil | Finetune
+    stage: Trained
     """Gives the random views."""
     sample: Sample
 
@@ -198,12 +198,13 @@ class _StepWatch(SilentReporter):
         self.saved.next_step()
 
 
-def _run(job: StageJob, stage: Distil | Finetune, batch: int, place: Path) -> tuple[Measured, int]:
+def _run(job: StageJob, stage: Trained, batch: int, place: Path) -> tuple[Measured, int]:
     pairs = job.sample.write_pairs(place / "pairs.jsonl", photos_of(stage, batch))
     short_epoch = {"epochs": 1, "batch_size": batch, "accumulation": 1, "patience": None}
     training = stage.training.model_copy(update={**short_epoch, "save_every_seconds": _NEVER})
     short = stage.model_copy(update={"training": training, "prune": None})
-    data = Data(pairs=(pairs,), reinforcement=job.recipe.data.reinforcement)
+    captions = (pairs,) if isinstance(stage, Pretrain) else ()
+    data = Data(pairs=(pairs,), captions=captions, reinforcement=job.recipe.data.reinforcement)
     shortened = job.recipe.model_copy(update={"data": data, "stages": (short,)})
     # Made anew, so that its stages are named and hashed as those of any recipe.
     value = shortened.model_dump(mode="json")

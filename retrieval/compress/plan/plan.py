@@ -26,7 +26,7 @@ from retrieval.compress.plan.sample import Sample, make_sample
 from retrieval.compress.plan.stand_ins import student_stand_in
 from retrieval.compress.recipe import Recipe
 from retrieval.compress.runner import FINAL, stage_name
-from retrieval.compress.stages.settings import Distil, Factorise, Finetune
+from retrieval.compress.stages.settings import Factorise, Trained
 from retrieval.compress.start.settings import STOCK
 from retrieval.evaluate.latency import machine_name
 from retrieval.spec.errors import RecipeError
@@ -140,7 +140,7 @@ class _Plan:
             billed.append(cost.billed(name, steps_taken=taken, finished=number < finished))
         return billed
 
-    def _first_of(self, tower: str) -> Distil | Finetune:
+    def _first_of(self, tower: str) -> Trained:
         """The first stage that trains a tower, or else the first of all."""
         stages = [stage for _, stage in self.trained]
         return next((stage for stage in stages if tower in stage.towers), stages[0])

@@ -16,7 +16,7 @@ from retrieval.compress.data.tokens import hide_tokens, used_tokens
 from retrieval.compress.distributed.gather import gathered, own_part
 from retrieval.compress.distributed.ranks import from_first, own_noise
 from retrieval.compress.loop.task import Task
-from retrieval.compress.losses.step import HardNegatives, Side, Step
+from retrieval.compress.losses.step import HardNegatives, Side, Step, inverse_temperature
 from retrieval.compress.stages.lessons import PairLesson
 from retrieval.compress.stages.settings import Finetune
 from retrieval.compress.teaching.earlier import BestSelf, Snapshots
@@ -25,9 +25,6 @@ from retrieval.compress.teaching.mining import mine_hard_negatives
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.tower import Tower
-
-# CLIP's bound on the inverse temperature; beyond it the loss becomes unstable.
-_LARGEST_SCALE = 100.0
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,7 @@ class FinetuneTask(Task):
 
     def _steps(self, images: Side, texts: Side, batch: Batch) -> Iterator[Step]:
         """The batch as each teacher sees it; once when there is none."""
-        scale = self.log_scale.exp().clamp(max=_LARGEST_SCALE)
+        scale = inverse_temperature(self.log_scale)
         hard = self._hard_negatives(images, texts, batch)
         step = Step(images, texts, photo_of_caption=batch["owner"], scale=scale, hard=hard)
         if not self.lessons:
@@ -226,7 +223,7 @@ class FinetuneTask(Task):
         assert self.frozen is not None
         assert self.stage.losses.hard_negatives is not None
         photos = np.arange(len(self.pairs.photos.views))
-        sides = (photos, self.pairs.photo_of_caption)
+        sides = (photos, self.pairs.captions.group_of_caption)
         teachers = (None, None)
         if self.lessons and self.stage.losses.hard_negatives.filtered:
             first = self.lessons[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from retrieval.compress.data.groups import CaptionGroups
 from retrieval.compress.data.inputs import Inputs, PhotoInputs, SentenceInputs
 from retrieval.compress.data.pairs import Pairs
 from retrieval.compress.data.store import PixelStore
@@ -19,7 +20,8 @@ from retrieval.compress.loop.task import Task
 from retrieval.compress.stages.distil import DistilTask
 from retrieval.compress.stages.finetune import Embedders, FinetuneTask
 from retrieval.compress.stages.lessons import Lesson, PairLesson
-from retrieval.compress.stages.settings import Distil, Finetune, TrainingStage
+from retrieval.compress.stages.pretrain import PretrainTask
+from retrieval.compress.stages.settings import Distil, Finetune, Pretrain, Trained, TrainingStage
 from retrieval.compress.teaching.bridge import Bridge
 from retrieval.compress.teaching.earlier import Snapshots
 from retrieval.compress.teaching.hidden import HiddenStates
@@ -55,13 +57,21 @@ class Workshop:
     reporter: Reporter
     seed: int
 
-    def make(self, stage: TrainingStage) -> Task:
+    def make(self, stage: Trained) -> Task:
         """The task of a stage.
 
         Raises:
             RecipeError: Losses ask for what data or teachers do not have.
         """
+        if isinstance(stage, Pretrain):
+            return self._pretrain(stage)
         return self._distil(stage) if isinstance(stage, Distil) else self._finetune(stage)
+
+    def _pretrain(self, stage: Pretrain) -> PretrainTask:
+        captions, group_of_caption = self.materials[0].captions()
+        groups = CaptionGroups(self.tokenizer.batch(captions), group_of_caption)
+        judge = self._judge(stage).student
+        return PretrainTask(stage, self.model, self.tokenizer, groups, judge, seed=self.seed)
 
     def _distil(self, stage: Distil) -> DistilTask:
         is_image = stage.tower == "image"
@@ -132,7 +142,7 @@ class Workshop:
             stage,
             self.model,
             self.tokenizer,
-            Pairs(views, ids, corpus.photo_of_sentence),
+            Pairs(views, CaptionGroups(ids, corpus.photo_of_sentence)),
             lessons,
             embedders,
             self._judge(stage).student,

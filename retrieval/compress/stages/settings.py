@@ -46,6 +46,32 @@ class TrainingStage(Spec):
         return [name for name in _MODIFIERS if getattr(self, name) is not None]
 
 
+class Pretrain(TrainingStage):
+    """Before the photos: the text tower learns which captions speak of the same one."""
+
+    stage: Literal["pretrain"]
+    losses: Losses = Losses(pairs=PairContrastive())
+    captions_per_photo: Annotated[int, Field(ge=2)] = 2
+    """Of each group in a batch; one stands for the photo, the others belong to it."""
+    temperature: Annotated[float, Field(gt=0)] = 0.05
+    """Start of the learned temperature of the contrastive loss."""
+
+    @property
+    def towers(self) -> tuple[Tower, ...]:
+        """The tower that learns."""
+        return ("text",)
+
+    @model_validator(mode="after")
+    def _can_work(self) -> Self:
+        unfit = [name for name, _ in self.losses.named() if name not in ("pairs", "matryoshka")]
+        if unfit:
+            raise ValueError(
+                f"losses.{unfit[0]} needs photos or a teacher, which stage pretrain does not use; "
+                "it knows pairs and matryoshka"
+            )
+        return self
+
+
 class Distil(TrainingStage):
     """Stage 1: one tower learns the teacher's embeddings, without pairs."""
 
@@ -122,4 +148,7 @@ class Factorise(Spec):
         return self
 
 
-Stage = Annotated[Distil | Finetune | Factorise, Field(discriminator="stage")]
+Trained = Pretrain | Distil | Finetune
+"""Stages that train."""
+
+Stage = Annotated[Trained | Factorise, Field(discriminator="stage")]

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from retrieval.compress.data.views import may_mirror
 from retrieval.compress.recipe import Data
 from retrieval.compress.teaching.teacher import Captioned, Teacher, read_captioned
+from retrieval.corpora.captions import read_caption_groups
 from retrieval.spec.errors import RecipeError
 
 
@@ -56,6 +59,12 @@ class Materials:
     def pairs(self) -> Captioned:
         """Captioned photos to train on."""
         return self._load(self.data.pairs)
+
+    def captions(self) -> tuple[list[str], NDArray[np.int64]]:
+        """Captions without photos, and for each the number of the photo that it describes."""
+        groups = [group for file in self.data.captions for group in read_caption_groups(file)]
+        captions = [caption for group in groups for caption in group]
+        return captions, np.repeat(np.arange(len(groups)), [len(group) for group in groups])
 
     def dev(self) -> Captioned | None:
         """Captioned photos that choose the best epoch, if the recipe names any."""

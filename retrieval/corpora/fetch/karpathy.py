@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from retrieval.corpora.fetch.datasets import Dataset, Split
 from retrieval.spec.errors import CorpusError
-from retrieval.spec.files import replacing
+from retrieval.spec.files import write_text
 
 PHOTOS: Final = "images"
 """Folder of the photos of a data set that has them all in one."""
@@ -77,8 +77,7 @@ def write_pairs(folder: Path, entries: Iterable[Entry]) -> dict[str, Path]:
     written = {}
     for split, content in lines.items():
         written[split] = folder / f"{split}.jsonl"
-        with replacing(written[split]) as temporary:
-            temporary.write_text("".join(content), "utf-8")
+        write_text(written[split], "".join(content))
     return written
 
 

@@ -18,6 +18,7 @@ from tests.compress.small_runs import recipe, write_data, write_teacher
 SAVED = {"save_every_seconds": 1e-9, "token_dropout": 0.1}
 HARD = {"weight": 0.5, "mined": 6, "negatives": 2}
 STAGES: dict[str, dict[str, Any]] = {
+    "pretrain": {"stage": "pretrain", "captions_per_photo": 3, "training": SAVED},
     "distil text": {
         "stage": "distil",
         "tower": "text",
@@ -81,7 +82,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     data = write_data(folder / "data")
     teacher = write_teacher(folder / "teacher", dim=24)
-    made = {name: recipe(data, [stage], teacher=teacher) for name, stage in STAGES.items()}
+    # Captioned photos are captions, too.
+    more = {"captions": [str(data["pairs"])]}
+    made = {
+        name: recipe(data, [stage], teacher=teacher, data=dict(more))
+        for name, stage in STAGES.items()
+    }
     train(0, made, folder / "alone")
     codes = run_in_processes(train_and_die, made["finetune text"], folder / "two" / "killed")
     assert codes[0] == 9

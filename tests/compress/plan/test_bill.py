@@ -10,7 +10,7 @@ from retrieval.compress.plan.profiles import (
     StudentProfile,
     TeacherProfile,
 )
-from retrieval.compress.stages.settings import Distil, Finetune
+from retrieval.compress.stages.settings import Distil, Finetune, Pretrain, Trained
 
 MB = 1_000_000
 
@@ -37,11 +37,12 @@ AMOUNTS = Amounts(
     photos=[Amount(Path("photos"), 40, 0)],
     sentences=[Amount(Path("text.txt"), 0, 60)],
     pairs=[Amount(Path("train.jsonl"), 100, 500)],
+    captions=[Amount(Path("captions.jsonl"), 70, 200)],
     dev=Amount(Path("dev.jsonl"), 10, 50),
 )
 
 
-def cost(stage: Distil | Finetune, steps: StageProfile, amounts: Amounts = AMOUNTS) -> StageCost:
+def cost(stage: Trained, steps: StageProfile, amounts: Amounts = AMOUNTS) -> StageCost:
     return StageCost(
         stage=stage,
         profile=steps,
@@ -84,6 +85,8 @@ def test_epochs_count_the_items_of_the_tower() -> None:
     assert cost(distil("image"), steps).steps_per_epoch == 14
     assert cost(distil("text"), steps).steps_per_epoch == 56
     assert cost(finetune("text"), steps).steps_per_epoch == 10
+    pretrain = Pretrain.model_validate({"stage": "pretrain", "training": {"batch_size": 10}})
+    assert cost(pretrain, steps).steps_per_epoch == 7
     assert cost(distil("image", accumulation=4), steps).steps_per_epoch == 3
 
 

@@ -21,7 +21,7 @@ STAGES: list[dict[str, Any]] = [
 ]
 
 
-def write_recipe(folder: Path, stages: list[dict[str, Any]], **data: str) -> Path:
+def write_recipe(folder: Path, stages: list[dict[str, Any]], **data: Any) -> Path:
     value = {
         "name": "small",
         "teacher": "teacher",
@@ -67,6 +67,16 @@ def test_a_dry_run_prices_every_step_and_runs_none(leanclip: Any, tmp_path: Path
     assert any("train.jsonl is not here: counted as the train split" in n for n in bill["notes"])
     assert any("generated photos of 500 x 375 pixels" in note for note in bill["notes"])
     assert not (tmp_path / "runs").exists()
+
+
+def test_captions_without_photos_are_priced(leanclip: Any, files: Path) -> None:
+    stages = [{"stage": "pretrain", "training": TRAINING}]
+    path = write_recipe(files, stages, captions=["pairs/pairs.jsonl"])
+    status, output, _ = leanclip("compress", path, "--dry-run", "--json")
+    assert status == 0
+    trained = {step["name"]: step for step in json.loads(output)["steps"]}["1-pretrain-text"]
+    assert "2 epochs of 3 steps with 8" in trained["what"]
+    assert trained["memory"] > 0
 
 
 def test_missing_data_of_unknown_size_are_one_line(leanclip: Any, files: Path) -> None:
