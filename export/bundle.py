@@ -11,9 +11,9 @@ from export.conversions import conversions
 from export.files import PackedFile, Tell, remove, write_files
 from export.plan import Precisions, check_files, plan_files
 from export.quantize.calibration import Calibration
-from export.report import REPORT, read_report, write_report
+from export.report import REPORT, make_report, read_report
 from export.verify.golden import make_golden
-from export.verify.outdated import mark_changed
+from export.verify.outdated import save_changed
 from retrieval.encode.torch import TorchEncoder
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.models.dual_encoder import parameter_count
@@ -100,8 +100,11 @@ def pack_bundle(
         write_json(temporary / MANIFEST, bundle.model_dump(mode="json"))
         if model_card is not None:
             (temporary / MODEL_CARD).write_bytes(model_card.read_bytes())
-        report = {"metrics": dict(source.metrics)}
-        write_report(temporary, bundle, packed, source.tokenizer, earlier=report, tell=tell)
+        earlier = {"metrics": dict(source.metrics)}
+        report = make_report(
+            temporary, bundle, packed, source.tokenizer, earlier=earlier, tell=tell
+        )
+        write_json(temporary / REPORT, report)
     return bundle
 
 
@@ -152,9 +155,11 @@ def add_files(
         packed = write_files(temporary, towers, wanted, tell=tell)
         bundle = _with_files(temporary, old, packed)
         write_json(temporary / MANIFEST, bundle.model_dump(mode="json"))
-        report = read_report(temporary)
-        write_report(temporary, bundle, packed, source.tokenizer, earlier=report, tell=tell)
-        mark_changed(temporary, old, bundle)
+        earlier = read_report(temporary)
+        report = make_report(
+            temporary, bundle, packed, source.tokenizer, earlier=earlier, tell=tell
+        )
+        save_changed(temporary, old, bundle, report)
     return bundle
 
 

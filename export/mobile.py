@@ -9,10 +9,10 @@ from torch import nn
 from export.bundle import add_files, check_target, pack_bundle
 from export.files import Tell, remove
 from export.quantize.calibration import Calibration
-from export.report import REPORT, of_files, read_report
+from export.report import of_files, read_report
 from export.targets.registry import find_target, require_converters
 from export.targets.support import refusal
-from export.verify.outdated import mark_changed
+from export.verify.outdated import save_changed
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.spec.bundle import MANIFEST, Bundle, TowerFile
 from retrieval.spec.defaults import UNKNOWN_LICENCE
@@ -170,6 +170,5 @@ def _without(folder: Path, bundle: Bundle, dropped: Sequence[TowerFile]) -> Bund
     files = tuple(file for file in bundle.files if file.file not in names)
     changed = bundle.model_copy(update={"files": files})
     write_json(folder / MANIFEST, changed.model_dump(mode="json"))
-    write_json(folder / REPORT, of_files(read_report(folder), changed))
-    mark_changed(folder, bundle, changed)
+    save_changed(folder, bundle, changed, of_files(read_report(folder), changed))
     return changed

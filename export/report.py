@@ -11,12 +11,11 @@ from export.verify.golden_check import check_golden
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.spec.bundle import Bundle, TowerFile
 from retrieval.spec.errors import ExportError
-from retrieval.spec.files import write_json
 
 REPORT = "report.json"
 
 
-def write_report(
+def make_report(
     folder: Path,
     bundle: Bundle,
     packed: Sequence[PackedFile],
@@ -24,8 +23,8 @@ def write_report(
     *,
     earlier: Mapping[str, Any],
     tell: Tell,
-) -> None:
-    """Run the golden test on every new file that can run here, then write the report.
+) -> dict[str, Any]:
+    """Run the golden test on every new file that can run here, and say what came of it.
 
     Args:
         folder: The bundle, complete but for its report.
@@ -35,6 +34,9 @@ def write_report(
         earlier: Report of files that the bundle had before, and whatever else should be in it.
         tell: Told what is being done.
 
+    Returns:
+        The report, for `REPORT`; nothing is written yet.
+
     Raises:
         ExportError: A file fails the golden test.
     """
@@ -42,7 +44,7 @@ def write_report(
     tell("running the golden self-test")
     runnable = [one.entry for one in packed if one.report["min_cosine"] is not None]
     tested = {**earlier.get("golden", {}), **_self_test(folder, bundle, runnable, tokenizer)}
-    write_json(folder / REPORT, of_files({**earlier, "parity": parity, "golden": tested}, bundle))
+    return of_files({**earlier, "parity": parity, "golden": tested}, bundle)
 
 
 def of_files(report: Mapping[str, Any], bundle: Bundle) -> dict[str, Any]:

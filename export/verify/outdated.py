@@ -5,29 +5,33 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from export.report import REPORT, read_report
+from export.report import REPORT
 from export.verify.figures import FileFigures, PairFigures, Verification
 from export.verify.save import VERIFICATION, save_verification
 from retrieval.spec.bundle import Bundle
 from retrieval.spec.errors import ExportError
+from retrieval.spec.files import write_json
 from retrieval.spec.tower import TOWERS
 
 NEWER = "newer than this verification; leanclip verify runs it"
 
 
-def mark_changed(folder: Path, old: Bundle, new: Bundle) -> None:
-    """Take what no longer holds out of a bundle's report and page, if it was ever verified.
+def save_changed(folder: Path, old: Bundle, new: Bundle, report: dict[str, Any]) -> None:
+    """Write the report of a changed bundle, and its page, without what no longer holds.
+
+    A bundle that was never verified has no page.
 
     Args:
         folder: The bundle, complete with its new files.
         old: The manifest that was verified.
         new: The manifest as it is now.
+        report: What it is to say of the files, and what it said of the verification.
 
     Raises:
-        ExportError: The report is damaged.
+        ExportError: What ``report`` says of the verification is damaged.
     """
-    report = read_report(folder)
     if VERIFICATION not in report:
+        write_json(folder / REPORT, report)
         return
     try:
         verified = _read(report[VERIFICATION])
