@@ -23,8 +23,6 @@ from retrieval.spec.errors import ExportError
 from retrieval.spec.files import replacing_folder, sha256_file, sha256_json, write_json
 from retrieval.spec.tower import TOWERS, Tower
 
-__all__ = ["REPORT", "add_files", "check_target", "pack_bundle"]
-
 MODEL_CARD = "README.md"
 
 

@@ -28,14 +28,15 @@ from retrieval.compress.elastic.extract import ordered
 from retrieval.compress.elastic.nesting import read_nesting
 from retrieval.compress.elastic.tiers import WHOLE, Tier
 from retrieval.compress.embed import embed_ids, embed_photos
-from retrieval.compress.prune.budget import HOST
 from retrieval.compress.prune.select import indices
 from retrieval.corpora.pairs import CaptionedPhoto, flatten_captions, read_pairs
 from retrieval.evaluate.recall import evaluate_retrieval
 from retrieval.models.checkpoint import Checkpoint, load_checkpoint
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.surgery.shrink import shrink
+from retrieval.spec.defaults import HOST
 from retrieval.spec.errors import LeanclipError
+from retrieval.spec.ways import WAYS
 
 
 @dataclass
@@ -138,7 +139,7 @@ def table(results: Sequence[dict[str, Any]]) -> str:
 
 def both_ways(figures: dict[str, Any]) -> str:
     """Recall@10 in per cent, photo by sentence and sentence by photo."""
-    ways = (figures[way]["recall@10"] for way in ("text_to_image", "image_to_text"))
+    ways = (figures[way]["recall@10"] for way in WAYS)
     return " / ".join(f"{100 * recall:.1f}" for recall in ways)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.evaluate.latency import machine_name
-from retrieval.spec.files import replacing, write_json
+from retrieval.spec.files import write_json, write_text
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
@@ -104,12 +104,6 @@ def read_csv(out: Path) -> list[dict[str, str]]:
     """Lines of ``out`` with the ending ``.csv``; none if there is no such file."""
     path = out.with_suffix(".csv")
     return list(csv.DictReader(path.read_text("utf-8").splitlines())) if path.is_file() else []
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, "utf-8")
 
 
 def with_table(page: str, name: str, table: str) -> str:

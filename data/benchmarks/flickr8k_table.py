@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from figures import HERE, stamp, write_figures, write_text
+from figures import HERE, stamp, write_figures
 from rich.progress import Progress
 
 from export.bundle import pack_bundle
@@ -37,6 +37,7 @@ from retrieval.evaluate.table import csv_table, markdown_table
 from retrieval.models.checkpoint import load_checkpoint
 from retrieval.spec.bundle import MANIFEST
 from retrieval.spec.errors import LeanclipError
+from retrieval.spec.files import write_text
 from retrieval.vision.preprocess import load_pixels
 
 PACKAGES = ("leanclip", "onnxruntime", "numpy", "pillow", "torch")

@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from figures import HERE, REPOSITORY, stamp, with_table, write_figures, write_text
+from figures import HERE, REPOSITORY, stamp, with_table, write_figures
 
 from retrieval.compress.loop.log import LOG
 from retrieval.compress.loop.reporter import SilentReporter
@@ -35,7 +35,7 @@ from retrieval.compress.stages.settings import Factorise
 from retrieval.evaluate.memory import peak_memory
 from retrieval.models.checkpoint import METRICS, load_checkpoint
 from retrieval.spec.errors import LeanclipError
-from retrieval.spec.files import size_of
+from retrieval.spec.files import size_of, write_text
 
 PACKAGES = ("leanclip", "torch", "timm", "open_clip_torch", "numpy", "pillow")
 OUT = HERE / "paper_steps"

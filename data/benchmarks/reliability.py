@@ -13,7 +13,9 @@ import clients
 import kill_indexing
 import many_files
 import typer
-from figures import REPOSITORY, measured, with_table, write_text
+from figures import REPOSITORY, measured, with_table
+
+from retrieval.spec.files import write_text
 
 PAGE = REPOSITORY / "docs" / "reliability.md"
 BENCHMARKS = {"kill_indexing": kill_indexing, "clients": clients, "many_files": many_files}

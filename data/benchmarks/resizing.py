@@ -21,6 +21,7 @@ from export.verify.resizing import ResizingCost, measure_resizing
 from retrieval.corpora.pairs import read_pairs
 from retrieval.encode.load import open_encoder
 from retrieval.encode.protocol import Encoder
+from retrieval.spec.ways import WAYS
 
 DATA = (REPOSITORY / "data" / "downloads" / "flickr8k" / "dev.jsonl", PHOTOS / "pairs.jsonl")
 TARGET = 0.3
@@ -77,7 +78,7 @@ def row(cost: ResizingCost) -> dict[str, Any]:
     """One line of the CSV file."""
     recalls = {
         f"{way}_{name}": cost.recall[way][name]
-        for way in ("text_to_image", "image_to_text")
+        for way in WAYS
         for name in ("recall@1", "recall@5", "recall@10")
     }
     return {

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from export.probe.result import SCHEMA_VERSION, ProbeResult
 from retrieval.spec.errors import ProbeError
-from retrieval.spec.files import replacing
+from retrieval.spec.files import write_text
 
 _VERSION = "schema_version"
 
@@ -22,8 +22,7 @@ def probe_schema() -> str:
 
 def write_probe(path: Path, probe: ProbeResult) -> None:
     """Write a probe as JSON, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(probe.model_dump_json(indent=2) + "\n", "utf-8")
+    write_text(path, probe.model_dump_json(indent=2) + "\n")
 
 
 def read_probe(path: Path) -> ProbeResult:

@@ -5,8 +5,7 @@ from typing import Any, Self
 from retrieval.spec.base import Spec
 from retrieval.spec.bundle import Format, Precision, TowerFile
 from retrieval.spec.tower import Tower
-
-WAYS = ("text_to_image", "image_to_text")
+from retrieval.spec.ways import WAYS
 
 
 class Loss(Spec):

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from export.verify.figures import WAYS, FileFigures, Loss, PairFigures
+from export.verify.figures import FileFigures, Loss, PairFigures
 from export.verify.golden import Golden
 from export.verify.material import Material
 from export.verify.overlap import top_overlap
@@ -17,6 +17,7 @@ from retrieval.encode.protocol import Embeddings
 from retrieval.evaluate.recall import KS, RetrievalMetrics, evaluate_retrieval
 from retrieval.spec.bundle import Bundle, Precision, TowerFile
 from retrieval.spec.tower import TOWERS, Tower
+from retrieval.spec.ways import WAYS
 
 TARGETS: dict[Precision, float] = {"fp32": 0.9999, "fp16": 0.999}
 """Least cosine to the truth on any input. What is rounded further is judged by what it

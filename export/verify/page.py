@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from export.verify import cells
-from export.verify.figures import WAYS, Verification
+from export.verify.figures import Verification
 from export.verify.plot import draw
 from export.verify.resizing import ResizingCost
 from retrieval.spec.bundle import Bundle
+from retrieval.spec.ways import WAYS
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8888; --bad: #b3261e; --good: #1b6e3c; }

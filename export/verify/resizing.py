@@ -14,6 +14,7 @@ from retrieval.evaluate.recall import RetrievalMetrics, evaluate_retrieval
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import EvaluationError, PhotoError
 from retrieval.spec.preprocessing import Preprocessing
+from retrieval.spec.ways import WAYS
 from retrieval.vision.decode import EXTENT, open_photo
 from retrieval.vision.preprocess import preprocess
 from retrieval.vision.resizing import RESIZINGS, STANDS_FOR, Resizing
@@ -49,7 +50,6 @@ def measure_resizing(
     encoder: Encoder,
     pairs: Sequence[CaptionedPhoto],
     *,
-    resizings: Sequence[Resizing] = RESIZINGS,
     advance: Advance | None = None,
 ) -> list[ResizingCost]:
     """Search the same photos with every filter; the model's own comes first.
@@ -59,14 +59,13 @@ def measure_resizing(
     Args:
         encoder: The model.
         pairs: As `read_pairs` gives them; photos that cannot be decoded are left out.
-        resizings: Filters to try.
         advance: Called with the photos that were just finished.
 
     Raises:
         EvaluationError: No photo can be decoded, or embeddings are not finite.
     """
     own = encoder.preprocessing.interpolation
-    tried = [own, *(one for one in resizings if one != own)]
+    tried = [own, *(one for one in RESIZINGS if one != own)]
     kept, photos = _embedded(encoder, pairs, tried, advance)
     captions, owner = flatten_captions([pairs[index] for index in kept])
     texts = encode_sentences(encoder, captions)
@@ -117,8 +116,7 @@ def _cost(
 ) -> ResizingCost:
     cosines: NDArray[np.float32] = (images * own_images).sum(axis=1)
     lost = {
-        way: 100 * (getattr(own, way).recall[10] - getattr(metrics, way).recall[10])
-        for way in ("text_to_image", "image_to_text")
+        way: 100 * (getattr(own, way).recall[10] - getattr(metrics, way).recall[10]) for way in WAYS
     }
     return ResizingCost(
         resizing=resizing,

@@ -16,7 +16,7 @@ from retrieval.models.checkpoint import Checkpoint
 from retrieval.spec.bundle import GOLDEN, MANIFEST, Bundle, read_bundle
 from retrieval.spec.defaults import TOLERANCE
 from retrieval.spec.errors import ExportError
-from retrieval.spec.files import replacing, sha256_file, write_json
+from retrieval.spec.files import sha256_file, write_json, write_text
 
 PAGE = "report.html"
 VERIFICATION = "verification"
@@ -49,7 +49,7 @@ def save(
     _earlier(folder, report)
     bundle = verified.bundle
     if verified.golden is not None:
-        _write_text(folder / GOLDEN, verified.golden.model_dump_json() + "\n")
+        write_text(folder / GOLDEN, verified.golden.model_dump_json() + "\n")
         bundle = bundle.model_copy(update={"golden_sha256": sha256_file(folder / GOLDEN)})
     if bundle != read_bundle(folder):
         write_json(folder / MANIFEST, bundle.model_dump(mode="json"))
@@ -75,7 +75,7 @@ def save_verification(
     """
     page = render(bundle, verification, _earlier(folder, report))
     report = report | {VERIFICATION: as_json(verification)}
-    _write_text(folder / PAGE, page)
+    write_text(folder / PAGE, page)
     write_json(folder / REPORT, report)
     return report
 
@@ -141,8 +141,3 @@ def _earlier(folder: Path, report: dict[str, Any]) -> list[ResizingCost] | None:
             f"{folder / REPORT} is damaged: its {RESIZING} cannot be read; "
             "measure it again with --resizing"
         ) from error
-
-
-def _write_text(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, "utf-8")

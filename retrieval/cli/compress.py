@@ -147,6 +147,8 @@ def _follow(recipe: Recipe, folder: Path) -> None:
 def _table(stages: Sequence[Mapping[str, Any]]) -> Table:
     from rich.table import Table
 
+    from retrieval.spec.ways import WAYS
+
     table = Table(title="Dev recall@10, size and PyTorch's single-thread speed after each stage")
     table.add_column("stage")
     for name in ("text to photo", "photo to text", "parameters", "ms a photo", "ms a sentence"):
@@ -155,7 +157,7 @@ def _table(stages: Sequence[Mapping[str, Any]]) -> Table:
         dev = metrics["dev"]
         table.add_row(
             metrics["stage"],
-            *(_recall(dev, way) for way in ("text_to_image", "image_to_text")),
+            *(_recall(dev, way) for way in WAYS),
             f"{sum(metrics['parameters'].values()) / 1e6:.2f} M",
             f"{metrics['torch_ms_per_photo']:.1f}",
             f"{metrics['torch_ms_per_sentence']:.1f}",

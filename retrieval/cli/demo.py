@@ -64,7 +64,7 @@ def demo(
     from retrieval.cli.progress import StageProgress
     from retrieval.compress.runner import run_recipe
     from retrieval.evaluate.table import csv_table, rich_table
-    from retrieval.spec.files import replacing
+    from retrieval.spec.files import write_text
 
     started = time.monotonic()
     sample = _SampleData(data)
@@ -77,8 +77,7 @@ def demo(
     with _step(console, "exporting to ONNX and evaluating on scenes that nobody trained on"):
         bundles = _export(sample, out)
         reports = _evaluate(bundles, scenes["dev"])
-    with replacing(out / "table.csv") as temporary:
-        temporary.write_text(csv_table(reports), "utf-8")
+    write_text(out / "table.csv", csv_table(reports))
     with _step(console, "indexing and searching"):
         sheet = _search(sample, out, bundles["student, stages 1 and 2"], scenes["dev"].parent)
     Console().print(rich_table(reports, title=f"{_DEV_SCENES} unseen scenes, one thread"))

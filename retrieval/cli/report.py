@@ -29,7 +29,7 @@ def report(
     """
     from export.probe.files import read_probe
     from export.probe.gather import csv_of, page_of
-    from retrieval.spec.files import replacing
+    from retrieval.spec.files import write_text
 
     read = [read_probe(path) for path in probes]
     if out is None:
@@ -38,10 +38,7 @@ def report(
     if out.suffix not in {".html", ".csv"}:
         raise ProbeError(f"{out} ends neither in .html nor in .csv: choose one of them")
     if out.suffix == ".html":
-        page = page_of(read)
-        with replacing(out) as temporary:
-            temporary.write_text(page, "utf-8")
+        write_text(out, page_of(read))
         print(out)
-    with replacing(out.with_suffix(".csv")) as temporary:
-        temporary.write_text(csv_of(read), "utf-8")
+    write_text(out.with_suffix(".csv"), csv_of(read))
     print(out.with_suffix(".csv"))

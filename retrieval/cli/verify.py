@@ -172,7 +172,7 @@ def _pairs(verification: Verification) -> Table:
     from rich.table import Table
 
     from export.verify import cells
-    from export.verify.figures import WAYS
+    from retrieval.spec.ways import WAYS
 
     table = Table(title="both towers, image + text; * what a host opens", title_justify="left")
     table.add_column("files")

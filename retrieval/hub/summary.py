@@ -8,8 +8,8 @@ from retrieval.hub.store import InstalledModel
 from retrieval.spec.bundle import Bundle
 from retrieval.spec.files import size_of
 from retrieval.spec.tower import TOWERS, Tower
+from retrieval.spec.ways import WAYS
 
-WAYS = ("text_to_image", "image_to_text")
 """Directions of search, as reports name them."""
 
 _REPORT = "report.json"

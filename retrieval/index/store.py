@@ -12,7 +12,7 @@ from retrieval.index.approximate import ApproximateIndex
 from retrieval.index.kinds import KINDS, Kind
 from retrieval.index.protocol import Vectors
 from retrieval.spec.base import Spec
-from retrieval.spec.files import replacing
+from retrieval.spec.files import replacing, write_text
 
 _SAMPLED_ROWS = 256
 _BLOCK = 32_768
@@ -88,8 +88,7 @@ class IndexStore:
         file = f"{self._stem.name}.{kind}-{mark[:12]}.faiss"
         stored = StoredIndex(kind=kind, effort=effort, rows=len(vectors), file=file, vectors=mark)
         write_index(built, self._path(stored))
-        with replacing(self._description) as temporary:
-            temporary.write_text(stored.model_dump_json(indent=2) + "\n", "utf-8")
+        write_text(self._description, stored.model_dump_json(indent=2) + "\n")
         if before is not None and before.file != file:
             self._path(before).unlink(missing_ok=True)
 

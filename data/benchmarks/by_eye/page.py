@@ -19,7 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import gender_words
 from by_eye.judgements import Judgements
 from by_eye.questions import Question, read_questions
-from figures import REPOSITORY, measured, with_table, write_text
+from figures import REPOSITORY, measured, with_table
+
+from retrieval.spec.files import write_text
 
 PAGE = REPOSITORY / "docs" / "explanation" / "what-it-sees.md"
 SAMPLE, UNLABELLED = "by_eye_sample", "by_eye_unlabelled"

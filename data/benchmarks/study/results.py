@@ -12,13 +12,15 @@ from study.work import RESULT
 
 from retrieval.evaluate.latency import machine_name
 from retrieval.spec.files import write_json
+from retrieval.spec.ways import WAYS
 
 MEASURED = "measured.json"
-WAYS = (("t2i", "text_to_image"), ("i2t", "image_to_text"))
+SHORT = dict(zip(("t2i", "i2t"), WAYS, strict=True))
+"""How columns name the ways of retrieval."""
 COLUMNS = (
     "group", "row", "seed", "baseline", "criterion", "zeros", "sha256", "commit", "machine",
     "parameters", "image_parameters", "text_parameters",
-    *(f"{short}_r{k}" for short, _ in WAYS for k in (1, 5, 10)), "mean_recall",
+    *(f"{short}_r{k}" for short in SHORT for k in (1, 5, 10)), "mean_recall",
     "bytes", "bytes_int8", "bytes_sparse", "ms_photo", "ms_sentence", "training_seconds",
 )  # fmt: skip
 PACKAGES = ("leanclip", "torch", "timm", "onnxruntime", "numpy", "torch-pruning")
@@ -103,7 +105,7 @@ def _row(job: Job, result: Mapping[str, Any], measured: Mapping[str, Any]) -> di
     dev, parameters = last["dev"], last["parameters"]
     recalls = {
         f"{short}_r{k}": round(100 * dev[way][f"recall@{k}"], 2)
-        for short, way in WAYS
+        for short, way in SHORT.items()
         for k in (1, 5, 10)
     }
     return {

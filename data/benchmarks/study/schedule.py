@@ -15,6 +15,7 @@ from study.row import IMAGE_1, IMAGE_2, TEXT_1, TEXT_2, On
 from study.work import start_worker, train
 
 from retrieval.compress.loop.reporter import SilentReporter
+from retrieval.spec.ways import WAYS
 
 _STAGE_SECONDS = {IMAGE_1: 95.0, TEXT_1: 50.0, IMAGE_2: 60.0, TEXT_2: 40.0}
 """Of one core, for the time that is left; nothing else depends on it."""
@@ -153,7 +154,7 @@ def _failure(future: Future[Any]) -> str | None:
 def _line(job: Job, result: Mapping[str, Any]) -> str:
     try:
         dev = result["stages"][-1]["dev"]
-        both = [100 * dev[way]["recall@10"] for way in ("text_to_image", "image_to_text")]
+        both = [100 * dev[way]["recall@10"] for way in WAYS]
         return f"{job.title}: recall@10 {both[0]:.1f} and {both[1]:.1f}, {result['seconds']:.0f} s"
     except (KeyError, IndexError, TypeError):
         return job.title

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
-from figures import read_csv, write_text
-from study.results import WAYS
+from figures import read_csv
+from study.results import SHORT
+
+from retrieval.spec.files import write_text
 
 NOISE = 0.4
 """Standard deviation that a row trained once is taken to have where no row of its group was
@@ -165,7 +167,7 @@ _COLUMNS = """\
 def _cells(row: Summary, found: Difference | None) -> list[str]:
     spread = "" if row.spread is None else f" ± {row.spread:.1f}"
     recalls = [
-        " / ".join(f"{mean(row.values(f'{way}_r{k}')):.1f}" for k in (1, 5, 10)) for way, _ in WAYS
+        " / ".join(f"{mean(row.values(f'{way}_r{k}')):.1f}" for k in (1, 5, 10)) for way in SHORT
     ]
     return [
         row.row,

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from export.verify.figures import WAYS
 from export.verify.judge import Evidence, judge_file
-from export.verify.ladder import TOLERANCE
 from export.verify.material import Material, gathered
 from export.verify.recommend import choose
 from export.verify.run_file import Outcome, run_file
@@ -19,7 +17,9 @@ from export.verify.truth import Truth, from_checkpoint
 from retrieval.corpora.pairs import CaptionedPhoto
 from retrieval.models.checkpoint import Checkpoint
 from retrieval.spec.bundle import Bundle, Format, TowerFile
+from retrieval.spec.defaults import TOLERANCE
 from retrieval.spec.files import replacing
+from retrieval.spec.ways import WAYS
 
 INT8 = ("int8", "int8-static", "mixed")
 """Precisions whose weights are int8, all or most of them."""

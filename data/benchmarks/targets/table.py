@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from figures import read_csv, write_text
+from figures import read_csv
 from targets.goals import Line, goals
 from targets.models import BASELINE, DEFAULT
 from targets.results import MEASURED
+
+from retrieval.spec.files import write_text
 
 NONE = "–"
 
