@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from export.quantize.executorch import ExecuTorchPrecision, quantise
+from export.targets.arranged import arranged, arranged_for
 from export.targets.graphs import ImageGraph, exportable
-from export.targets.litert.running import arranged
 from export.targets.quiet import silenced
 from export.targets.support import refusal
 from export.targets.target import Conversion, Inputs, Run, Written
@@ -75,7 +75,7 @@ class ExecuTorchTarget:
         reverse = metadata.get(CHANNEL_ORDER) == "BGR"
 
         def run(inputs: Inputs) -> NDArray[np.float32]:
-            rows = arranged(inputs, interface.layout, reverse=reverse).astype(interface.type)
+            rows = arranged(inputs, interface, reverse=reverse)
             # Asked of the program each time, since a method does not keep its program alive.
             method = program.load_method(METHOD)
             # The runtime writes each result over the one before.
@@ -161,10 +161,7 @@ class ExecuTorchTraced:
         return metadata
 
     def _rows(self, inputs: Inputs) -> Inputs:
-        """Inputs in the form that the file takes."""
-        reverse = self.conversion.preprocessing.channel_order == "BGR"
-        rows = arranged(inputs, self.interface.layout, reverse=reverse)
-        return rows.astype(self.interface.type, copy=False)
+        return arranged_for(self.conversion, inputs, self.interface)
 
 
 def _runtime() -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.targets.arranged import arranged
 from export.targets.litert.flatbuffer import CHANNEL_ORDER, read_metadata
 from export.targets.litert.packages import interpreter
 from export.targets.quiet import silenced
@@ -32,7 +33,7 @@ def runner(model: bytes, interface: Interface, *, name: str) -> Run:
     call = running.get_signature_runner()
 
     def run(inputs: Inputs) -> NDArray[np.float32]:
-        given = arranged(inputs, interface.layout, reverse=reverse).astype(interface.type)
+        given = arranged(inputs, interface, reverse=reverse)
         rows = [call(**{interface.input: row[None]})[interface.output] for row in given]
         return np.concatenate(rows)
 
@@ -46,18 +47,6 @@ def open_file(path: Path, interface: Interface) -> Run:
     except OSError as error:
         raise BundleError(f"{path} cannot be read ({error}); export it again") from error
     return runner(model, interface, name=str(path))
-
-
-def arranged(inputs: Inputs, layout: str | None, *, reverse: bool) -> Inputs:
-    """RGB pixels ``(batch, 3, size, size)`` in another layout and channel order.
-
-    Token ids, whose layout is None, stay as they are.
-    """
-    if layout is None:
-        return inputs
-    if reverse:
-        inputs = inputs[:, ::-1]
-    return np.ascontiguousarray(inputs.transpose(0, 2, 3, 1) if layout == "NHWC" else inputs)
 
 
 def _load(model: bytes, name: str) -> Any:

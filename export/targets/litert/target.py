@@ -12,11 +12,12 @@ import numpy as np
 
 from export.quantize.kept import note_trained
 from export.quantize.litert import LiteRTPrecision, quantise
+from export.targets.arranged import arranged_for
 from export.targets.graphs import ImageGraph
 from export.targets.litert.converter import EMBEDDING, PIXELS, TOKENS, convert
 from export.targets.litert.flatbuffer import CHANNEL_ORDER, operations, weights
 from export.targets.litert.packages import EXTRA
-from export.targets.litert.running import arranged, open_file, runner
+from export.targets.litert.running import open_file, runner
 from export.targets.support import refusal
 from export.targets.target import Conversion, Inputs, Run, Written
 from export.verify.parity import agreement, check_exact, reference
@@ -104,10 +105,7 @@ class LiteRTTraced:
         return Written(precision=known, interface=self.interface, notes=self._notes(model, known))
 
     def _rows(self, inputs: Inputs) -> Inputs:
-        """Inputs in the form that the file takes."""
-        reverse = self.conversion.preprocessing.channel_order == "BGR"
-        rows = arranged(inputs, self.interface.layout, reverse=reverse)
-        return rows.astype(self.interface.type, copy=False)
+        return arranged_for(self.conversion, inputs, self.interface)
 
     def _compare(self) -> None:
         inputs = self.conversion.examples

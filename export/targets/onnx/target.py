@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.quantize.onnx import OnnxPrecision
+from export.targets.arranged import arranged
 from export.targets.graphs import mostly_matrices
 from export.targets.onnx.graph import CHANNEL_ORDER
 from export.targets.onnx.traced import OnnxTraced
@@ -75,7 +76,7 @@ class OnnxTarget:
         reverse = session.get_modelmeta().custom_metadata_map.get(CHANNEL_ORDER) == "BGR"
 
         def run(inputs: Inputs) -> NDArray[np.float32]:
-            given = _arranged(inputs, interface, reverse=reverse)
+            given = arranged(inputs, interface, reverse=reverse)
             rows = [session.run([interface.output], {interface.input: row[None]}) for row in given]
             return np.concatenate([row[0] for row in rows])
 
@@ -86,12 +87,3 @@ def _graph_inputs(conversion: Conversion, inputs: Inputs) -> Inputs:
     if conversion.tower == "text":
         return inputs
     return as_input(inputs.astype(np.uint8, copy=False), conversion.preprocessing)
-
-
-def _arranged(inputs: Inputs, interface: Interface, *, reverse: bool) -> Inputs:
-    """Pixels in the order of channels and dimensions, and the type, that a file takes."""
-    if interface.layout is not None and reverse:
-        inputs = inputs[:, ::-1]
-    if interface.layout == "NHWC":
-        inputs = inputs.transpose(0, 2, 3, 1)
-    return np.ascontiguousarray(inputs, dtype=interface.type)
