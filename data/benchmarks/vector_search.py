@@ -37,7 +37,7 @@ import typer
 from figures import HERE, stamp, write_figures
 
 from retrieval.index.exact import ExactIndex
-from retrieval.index.kinds import KINDS
+from retrieval.index.kinds import KINDS, Kind
 from retrieval.index.protocol import Matches, Queries, Vectors
 from retrieval.index.store import IndexStore, build_index
 from retrieval.index.tuning import recall_of
@@ -67,6 +67,16 @@ class Row:
     build_seconds: float
     peak_megabytes: float
     """Largest resident set of the process so far, pages of mapped files among it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """One contender with one setting, ready to be asked."""
+
+    search: Search
+    bytes_per_vector: float
+    build_seconds: float = 0
+    effort: int = 0
 
 
 def main(
@@ -130,56 +140,62 @@ def compare(
     slow_queries: int,
 ) -> Iterator[Row]:
     """Let the contenders answer, one after the other, so that none holds another's memory."""
-    rows, dim = vectors.shape
+    rows = len(vectors)
     truth = _truth(vectors, queries)
 
-    def measured(name: str, search: Search, size: float, build: float = 0, effort: int = 0) -> Row:
-        times, found = _timed(search, queries, slow_queries)
+    def measured(name: str, ready: Ready) -> Row:
+        times, found = _timed(ready.search, queries, slow_queries)
         recall = None
         if found is not None:
             some = Matches(truth.rows[: len(times)], truth.scores[: len(times)])
             recall = recall_of(found, some)
-        p50, p95 = np.percentile(times, [50, 95])
+        p50, p95 = map(float, np.percentile(times, [50, 95]))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT / 1e6
-        return Row(rows, name, effort, recall, float(p50), float(p95), size, build, peak)
+        size, build = ready.bytes_per_vector, ready.build_seconds
+        return Row(rows, name, ready.effort, recall, p50, p95, size, build, peak)
 
     for name in contenders:
-        match name:
-            case "exact":
-                started = time.perf_counter()
-                index = ExactIndex(vectors)
-                seconds = time.perf_counter() - started
-                yield measured(name, lambda q, i=index: i.search(q, TOP), 2 * dim, seconds)
-                del index
-            case "hnsw" | "ivfpq":
-                kind = KINDS[name]
-                started = time.perf_counter()
-                built = build_index(vectors, name, _progress(f"{name} of {rows:,}"))
-                seconds = time.perf_counter() - started
-                store = IndexStore(folder / "space-1.fp16")
-                store.keep(built, name, kind.efforts[0], vectors)
-                opened = store.open(vectors)
-                for effort in kind.efforts:
-                    opened.effort = effort
-                    yield measured(
-                        name,
-                        lambda q, i=opened: i.search(q, TOP),
-                        kind.bytes_per_vector(dim),
-                        seconds,
-                        effort,
-                    )
-                del built, opened
-            case "numpy":
-                matrix = vectors.astype(np.float32)
-                yield measured(name, lambda q, m=matrix: _by_numpy(m, q), 4 * dim)
-                del matrix
-            case "SQLite blobs":
-                with _blobs(folder / "blobs.sqlite3", vectors) as connection:
-                    size = (folder / "blobs.sqlite3").stat().st_size / rows
-                    yield measured(name, lambda q, c=connection: _by_sqlite(c, q), size)
-                (folder / "blobs.sqlite3").unlink()
-            case "reading only":
-                yield measured(name, _reading(np.array(vectors), threads), 2 * dim)
+        # Not a loop over them: its variable would keep the last one alive.
+        yield from (measured(name, ready) for ready in _ready(name, vectors, folder, threads))
+
+
+def _ready(name: str, vectors: Vectors, folder: Path, threads: int) -> Iterator[Ready]:
+    """A contender with each of its settings."""
+    dim = vectors.shape[1]
+    match name:
+        case "exact":
+            started = time.perf_counter()
+            index = ExactIndex(vectors)
+            seconds = time.perf_counter() - started
+            yield Ready(lambda q: index.search(q, TOP), 2 * dim, seconds)
+        case "hnsw" | "ivfpq":
+            yield from _approximate(name, vectors, folder)
+        case "numpy":
+            matrix = vectors.astype(np.float32)
+            yield Ready(lambda q: _by_numpy(matrix, q), 4 * dim)
+        case "SQLite blobs":
+            with _blobs(folder / "blobs.sqlite3", vectors) as connection:
+                size = (folder / "blobs.sqlite3").stat().st_size / len(vectors)
+                yield Ready(lambda q: _by_sqlite(connection, q), size)
+            (folder / "blobs.sqlite3").unlink()
+        case "reading only":
+            yield Ready(_reading(np.array(vectors), threads), 2 * dim)
+
+
+def _approximate(name: Kind, vectors: Vectors, folder: Path) -> Iterator[Ready]:
+    """One of leanclip's approximate indexes at every effort."""
+    rows, dim = vectors.shape
+    kind = KINDS[name]
+    started = time.perf_counter()
+    built = build_index(vectors, name, _progress(f"{name} of {rows:,}"))
+    seconds = time.perf_counter() - started
+    store = IndexStore(folder / "space-1.fp16")
+    store.keep(built, name, kind.efforts[0], vectors)
+    opened = store.open(vectors)
+    for effort in kind.efforts:
+        opened.effort = effort
+        size = kind.bytes_per_vector(dim)
+        yield Ready(lambda q: opened.search(q, TOP), size, seconds, effort)
 
 
 def line(row: Row) -> str:
