@@ -51,7 +51,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SIDEWAYS = (5, 6, 7, 8)
+SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations that exchange width and height."""
 _RIGHT_TO_LEFT = (2, 3, 6, 7)
 _BOTTOM_TO_TOP = (3, 4, 7, 8)
 
@@ -205,7 +206,7 @@ def _draft(photo: Image.Image, shortest: int) -> tuple[float, float]:
 
 
 def _extent(size: tuple[int, int], filled: tuple[float, float], orientation: int) -> Box:
-    width, height = filled[::-1] if orientation in _SIDEWAYS else filled
+    width, height = filled[::-1] if orientation in SIDEWAYS else filled
     left = size[0] - width if orientation in _RIGHT_TO_LEFT else 0.0
     top = size[1] - height if orientation in _BOTTOM_TO_TOP else 0.0
     return left, top, left + width, top + height

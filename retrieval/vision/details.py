@@ -11,11 +11,10 @@ from typing import Any, BinaryIO
 from PIL import ExifTags, Image
 
 from retrieval.spec.errors import PhotoError
-from retrieval.vision.decode import is_video_name
+from retrieval.vision.decode import SIDEWAYS, is_video_name
 from retrieval.vision.formats import RAW_INSTALLED, RAW_SUFFIXES, read_header
 from retrieval.vision.members import open_file
 
-_SIDEWAYS = (5, 6, 7, 8)
 _DATE = re.compile(r"(\d{4})\D(\d\d)\D(\d\d)\D(\d\d)\D(\d\d)\D(\d\d)")
 # Longer texts are not a camera's name but something else that ended up in its field.
 _LONGEST_CAMERA = 100
@@ -91,7 +90,7 @@ def _header(path: Path, stream: BinaryIO) -> tuple[tuple[int, int], Image.Exif] 
 
 def _details(size: tuple[int, int], exif: Image.Exif) -> FileDetails:
     width, height = size
-    if exif.get(ExifTags.Base.Orientation) in _SIDEWAYS:
+    if exif.get(ExifTags.Base.Orientation) in SIDEWAYS:
         width, height = height, width
     # A TIFF's parts are read from its file only now.
     camera_data = _part(exif, ExifTags.IFD.Exif)
