@@ -7,12 +7,12 @@ const SLICE_SECONDS = 15;
 const TRIMMED = 0.1;
 
 /** Four digits after the point. */
-export function rounded(value) {
+function rounded(value) {
   return Math.round(value * 1e4) / 1e4;
 }
 
 /** The value at rank `part * (runs - 1)`, interpolated linearly between its neighbours. */
-export function percentile(milliseconds, part) {
+function percentile(milliseconds, part) {
   const sorted = milliseconds.toSorted((one, other) => one - other);
   const rank = part * (sorted.length - 1);
   const below = Math.floor(rank);
@@ -21,7 +21,7 @@ export function percentile(milliseconds, part) {
 }
 
 /** Mean without the fastest and the slowest tenth of the runs, each rounded down. */
-export function trimmedMean(milliseconds) {
+function trimmedMean(milliseconds) {
   const cut = Math.floor(milliseconds.length * TRIMMED);
   const kept = milliseconds.toSorted((one, other) => one - other).slice(cut, milliseconds.length - cut);
   return rounded(kept.reduce((sum, value) => sum + value, 0) / kept.length);

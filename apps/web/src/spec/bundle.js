@@ -2,7 +2,7 @@
 
 import { BundleError } from "./errors.js";
 
-export const BUNDLE_FORMAT = 1;
+const BUNDLE_FORMAT = 1;
 const MANIFEST = "bundle.json";
 /** The only `text.kind` that this page knows; manifests leave it out. */
 const TOKENIZER = "bpe";

@@ -19,16 +19,6 @@ public func sha256OfPath(_ path: URL) throws -> String {
     return sha256(Data("[\(rows.joined(separator: ","))]".utf8))
 }
 
-/// Bytes of a file, or of all files in a folder.
-public func sizeOfPath(_ path: URL) throws -> Int {
-    var isFolder: ObjCBool = false
-    let there = FileManager.default.fileExists(atPath: path.path, isDirectory: &isFolder)
-    guard there, isFolder.boolValue else { return try sizeOfFile(path) }
-    return try filesInside(path).reduce(0) {
-        $0 + (try sizeOfFile(path.appendingPathComponent($1.joined(separator: "/"))))
-    }
-}
-
 /// Hexadecimal SHA-256 of some bytes.
 public func sha256(_ data: Data) -> String {
     var hasher = Sha256()
@@ -44,11 +34,6 @@ private func sha256OfFile(_ path: URL) throws -> String {
         hasher.update(part)
     }
     return hasher.hexadecimal()
-}
-
-private func sizeOfFile(_ path: URL) throws -> Int {
-    let found = try FileManager.default.attributesOfItem(atPath: path.path)[.size]
-    return (found as? NSNumber)?.intValue ?? 0
 }
 
 /// Paths of all files below a folder, each as its parts.
