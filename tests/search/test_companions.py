@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,19 +13,13 @@ from retrieval.search.companions import MOST_LIVE_BYTES, beside, without_compani
 from retrieval.search.library import Library
 from retrieval.search.rules import ScanRules
 from retrieval.search.scan import scan_folder
-from tests.fakes import COLOURS, ColourEncoder, save_colour
+from tests.fakes import COLOURS, save_colour
 from tests.fixtures.raw_files import dng
 
 pytest.importorskip("av")
 pytest.importorskip("rawpy")
 
 from tests.fixtures.videos import plain, write_video
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with Library.open(tmp_path / "home", ColourEncoder()) as library:
-        yield library
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -18,7 +17,7 @@ from retrieval.search.indexing.feed import Feed
 from retrieval.search.library import Library
 from retrieval.spec.errors import LeanclipError
 from retrieval.spec.preprocessing import Preprocessing
-from tests.fakes import ColourEncoder, save_colour
+from tests.fakes import save_colour
 from tests.vision.made_photos import encoded, photo_like
 
 BROKEN_WORKER = str(Path(__file__).with_name("broken_worker.py"))
@@ -32,12 +31,6 @@ FORMATS = {
     "tif": encoded(SMALL, "TIFF", compression="tiff_lzw"),
     "bmp": encoded(SMALL, "BMP"),
 }
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with Library.open(tmp_path / "home", ColourEncoder()) as library:
-        yield library
 
 
 @pytest.fixture

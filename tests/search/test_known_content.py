@@ -4,7 +4,6 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,12 +22,6 @@ def photos(tmp_path: Path) -> Path:
     for colour in COLOURS:
         save_colour(tmp_path / "photos" / f"{colour}.png", colour)
     return tmp_path / "photos"
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with Library.open(tmp_path / "home", ColourEncoder()) as library:
-        yield library
 
 
 def ids(library: Library) -> dict[str, int]:

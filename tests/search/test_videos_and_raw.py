@@ -21,7 +21,7 @@ from retrieval.search.sheet.thumbnail import thumbnail
 from retrieval.search.upkeep.checks import findings
 from retrieval.spec.errors import PhotoError, QueryError
 from retrieval.spec.preprocessing import Preprocessing
-from tests.fakes import COLOURS, ColourEncoder, save_colour
+from tests.fakes import COLOURS, save_colour
 from tests.fixtures.raw_files import dng
 
 pytest.importorskip("av")
@@ -36,12 +36,6 @@ from tests.fixtures.videos import plain, write_video
 def film(path: Path, *colours: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_video(path, [plain(COLOURS[colour]) for colour in colours])
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with Library.open(tmp_path / "home", ColourEncoder()) as library:
-        yield library
 
 
 @pytest.fixture
