@@ -35,6 +35,7 @@ from export.targets.litert.flatbuffer import (
 from export.targets.litert.packages import calibrator, quantizer
 from export.targets.quiet import silenced
 from retrieval.spec.errors import ExportError
+from retrieval.spec.reasons import first_line
 
 LiteRTPrecision = Literal["fp32", "fp16", "int8", "int8-static"]
 
@@ -73,7 +74,7 @@ def quantise(
     except OSError:
         raise
     except Exception as error:  # The quantiser raises ValueError, RuntimeError and others.
-        reason = " ".join(str(error).strip().splitlines()[:1]) or type(error).__name__
+        reason = first_line(error)
         raise ExportError(f"LiteRT's quantiser failed at {precision}: {reason}") from error
     return quantised
 

@@ -23,6 +23,7 @@ from export.targets.target import Conversion, Inputs, Run, Written
 from retrieval.spec.bundle import Format, Interface
 from retrieval.spec.errors import BundleError, ExportError, MissingExtraError
 from retrieval.spec.files import replacing
+from retrieval.spec.reasons import first_line, in_one_line
 
 EXTRA = "executorch"
 
@@ -68,7 +69,7 @@ class ExecuTorchTarget:
                 program.load_method(METHOD)
                 metadata = json.loads(program.load_method(METADATA).execute([])[0])
         except Exception as error:  # The runtime raises RuntimeError, KeyError and others.
-            reason = " ".join(str(error).split())
+            reason = in_one_line(error)
             raise BundleError(
                 f"{path} cannot be loaded by ExecuTorch: {reason}; export it again"
             ) from error
@@ -175,5 +176,5 @@ def _runtime() -> Any:
 
 
 def _cannot(conversion: Conversion, error: Exception) -> ExportError:
-    reason = " ".join(str(error).strip().splitlines()[:1]) or type(error).__name__
+    reason = first_line(error)
     return ExportError(f"the {conversion.tower} tower cannot become ExecuTorch: {reason}")

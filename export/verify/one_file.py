@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from retrieval.spec.reasons import in_one_line
+
 ANSWER = "answer.json"
 VECTORS = "vectors.npy"
 
@@ -26,7 +28,7 @@ def main(job_file: Path) -> None:
     try:
         answer = _answer(job, job_file.with_name(VECTORS))
     except Exception as error:  # runtimes raise whatever they like
-        answer = {"error": " ".join(str(error).split()) or type(error).__name__}
+        answer = {"error": in_one_line(error)}
         answer["missing"] = type(error).__name__ == "MissingExtraError"
     job_file.with_name(ANSWER).write_text(json.dumps(answer), "utf-8")
 

@@ -19,6 +19,7 @@ from typing import Any, Self
 from retrieval.bulk.folder import OutputFolder
 from retrieval.bulk.work import AdvanceShard, Outcome, PartOfIndex, Workplace
 from retrieval.spec.errors import LeanclipError, MissingExtraError
+from retrieval.spec.reasons import in_one_line
 
 LOCAL = "local"
 
@@ -71,7 +72,7 @@ class RayRunner:
                 logging_level=logging.CRITICAL,
             )
         except (ConnectionError, RuntimeError, ValueError) as error:
-            first = " ".join(str(error).split()) or type(error).__name__
+            first = in_one_line(error)
             raise LeanclipError(f"no Ray cluster answers at {self._address}: {first}") from error
         return self
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from retrieval.spec.errors import CacheError
 from retrieval.spec.files import replacing
+from retrieval.spec.reasons import first_line
 
 Progress = Callable[[int, int], None]
 """Called with the rows that are done, and all rows."""
@@ -69,7 +70,7 @@ def open_rows(array: Path, dim: int) -> np.ndarray:
     try:
         rows: np.ndarray = np.load(array, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        first = str(error).splitlines()[0]
+        first = first_line(error)
         raise CacheError(f"{array} is damaged ({first}); embed to another folder") from error
     if rows.dtype != np.float16 or rows.ndim != 2 or rows.shape[1] != dim:
         raise CacheError(f"{array} holds {rows.dtype} {rows.shape}, not float16 (rows, {dim})")

@@ -13,6 +13,7 @@ from retrieval.compress.cache.layout import Shard, shard_label
 from retrieval.spec.base import Spec
 from retrieval.spec.errors import CacheError
 from retrieval.spec.files import umask
+from retrieval.spec.reasons import first_line
 
 HOME = "embedding"
 SUMMARY = "summary.json"
@@ -81,7 +82,7 @@ class OutputFolder:
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
-            first = str(error).splitlines()[0]
+            first = first_line(error)
             raise CacheError(
                 f"{path} is damaged ({first}); remove {path.parent} and run again"
             ) from error

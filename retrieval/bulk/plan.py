@@ -18,6 +18,7 @@ from retrieval.spec.defaults import BULK_SHARD_SIZE
 from retrieval.spec.errors import CacheError
 from retrieval.spec.files import replacing, sha256_json, write_json
 from retrieval.spec.formats import refuse_newer
+from retrieval.spec.reasons import first_line
 
 FORMAT = 1
 
@@ -100,7 +101,7 @@ def read_plan(out: OutputFolder) -> Plan | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        first = str(error).splitlines()[0]
+        first = first_line(error)
         raise CacheError(f"{out.plan} is damaged ({first}); embed to another folder") from error
 
 
@@ -117,7 +118,7 @@ def source_of(out: OutputFolder, plan: Plan, number: int) -> ShardSource:
     try:
         names: list[str] = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        first = str(error).splitlines()[0]
+        first = first_line(error)
         raise CacheError(f"{path} is damaged ({first}); embed to another folder") from error
     return ShardSource(Path(planned.source), tuple(names))
 

@@ -17,6 +17,7 @@ from retrieval.language.tokenizer import Tokenizer
 from retrieval.spec.bundle import check_file, read_bundle
 from retrieval.spec.errors import BundleError
 from retrieval.spec.preprocessing import Preprocessing
+from retrieval.spec.reasons import in_one_line
 from retrieval.spec.tower import Tower
 
 MAX_BATCH = 4
@@ -87,7 +88,7 @@ class _Tower:
         try:
             self._session = open_session(path, threads=threads)
         except Exception as error:  # ONNX Runtime raises plain subclasses of Exception.
-            reason = " ".join(str(error).split())
+            reason = in_one_line(error)
             raise BundleError(
                 f"{path} cannot be loaded by ONNX Runtime {ort.__version__}: {reason}"
             ) from error

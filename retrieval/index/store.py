@@ -13,6 +13,7 @@ from retrieval.index.kinds import KINDS, Kind
 from retrieval.index.protocol import Vectors
 from retrieval.spec.base import Spec
 from retrieval.spec.files import replacing, write_text
+from retrieval.spec.reasons import first_line
 
 _SAMPLED_ROWS = 256
 _BLOCK = 32_768
@@ -140,4 +141,4 @@ def write_index(index: faiss.Index, path: Path) -> None:
         try:
             faiss.write_index(index, str(temporary))
         except RuntimeError as error:
-            raise OSError(f"{path} cannot be written: {str(error).splitlines()[0]}") from error
+            raise OSError(f"{path} cannot be written: {first_line(error)}") from error

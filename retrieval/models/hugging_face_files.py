@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from retrieval.spec.errors import CheckpointError
+from retrieval.spec.reasons import in_one_line
 
 CONFIG = "config.json"
 TOKENIZER_FILES = (
@@ -90,7 +91,7 @@ def read_state(folder: Path) -> dict[str, Tensor]:
             if not isinstance(error, OSError | SafetensorError | RuntimeError):
                 reason = type(error).__name__
             else:
-                reason = " ".join(str(error).split())[:200]
+                reason = in_one_line(error)[:200]
             raise CheckpointError(f"{path} cannot be read: {reason}") from error
         state |= part
     return {name: weight.float() for name, weight in state.items()}

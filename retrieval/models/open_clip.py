@@ -25,6 +25,7 @@ from retrieval.models.state import state_sha256
 from retrieval.spec.errors import CheckpointError
 from retrieval.spec.model import AttentionPooledTower, ModelConfig, OpenClipTower, TextTower
 from retrieval.spec.preprocessing import Preprocessing
+from retrieval.spec.reasons import in_one_line
 
 RANDOM = "random"
 HUB = ("hf-hub:", "local-dir:")
@@ -128,7 +129,7 @@ def _options(wanted: OpenClipName) -> dict[str, Any]:
     try:
         found = open_clip.get_model_config(wanted.model)
     except Exception as error:  # The hub's errors, or a folder without configuration.
-        reason = " ".join(str(error).split())
+        reason = in_one_line(error)
         raise CheckpointError(f"cannot read {wanted.model}'s configuration: {reason}") from error
     if found is None:
         close = difflib.get_close_matches(wanted.model, open_clip.list_models(), n=4)
@@ -160,7 +161,7 @@ def _create(wanted: OpenClipName, options: dict[str, Any]) -> Any:
                 require_pretrained=not random,
             )
     except Exception as error:  # Network, file and format errors of four libraries.
-        reason = " ".join(str(error).split())
+        reason = in_one_line(error)
         name = "/".join(part for part in wanted if part)
         raise CheckpointError(f"open_clip cannot load {name}: {reason}") from error
     finally:

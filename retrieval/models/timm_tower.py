@@ -10,6 +10,7 @@ import retrieval.models.torchvision_guard  # noqa: F401  (before timm)
 from retrieval.models.surgery.widths import narrow
 from retrieval.spec.errors import CheckpointError
 from retrieval.spec.model import TimmBackbone, TimmTower
+from retrieval.spec.reasons import first_line, in_one_line
 
 PROBE_SIZE = 64
 """Pixels a side that every convolutional network takes, for runs that only look at shapes."""
@@ -62,7 +63,7 @@ def _create(spec: TimmBackbone) -> nn.Module:
             spec.name, pretrained=False, num_classes=0, **spec.options
         )
     except Exception as error:  # Options reach the constructors of a thousand models.
-        reason = " ".join(str(error).split())
+        reason = in_one_line(error)
         raise CheckpointError(
             f"timm cannot make {spec.name} with options {spec.options}: {reason}"
         ) from error
@@ -89,7 +90,7 @@ def _measured_size(backbone: nn.Module, spec: TimmBackbone) -> int:
         with torch.no_grad():
             features = backbone.eval()(torch.zeros(1, 3, PROBE_SIZE, PROBE_SIZE))
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise CheckpointError(f"{spec.name}: widths do not fit together: {reason}") from error
     finally:
         backbone.train(training)

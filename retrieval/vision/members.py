@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 from retrieval.spec.errors import CorpusError
+from retrieval.spec.reasons import in_one_line
 
 TAR = ".tar"
 
@@ -108,7 +109,7 @@ def _indexed(tar: Path, size: int, mtime_ns: int) -> Mapping[str, Member]:
             stream.seek(end)
             closing = stream.read(_BLOCK)
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise _damaged(tar, " ".join(str(error).split())) from error
+        raise _damaged(tar, in_one_line(error)) from error
     # Python's reader takes a damaged header in the middle for the end of the archive.
     if closing != bytes(_BLOCK):
         raise _damaged(tar, f"what follows byte {end} is neither a member nor the end")

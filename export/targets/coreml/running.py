@@ -10,6 +10,7 @@ from export.targets.coreml.converter import coremltools, quiet
 from export.targets.target import Inputs, Run
 from retrieval.spec.bundle import Interface
 from retrieval.spec.errors import BundleError
+from retrieval.spec.reasons import in_one_line
 
 
 def open_package(path: Path, interface: Interface) -> Run:
@@ -24,7 +25,7 @@ def open_package(path: Path, interface: Interface) -> Run:
         with quiet():
             model = ct.models.MLModel(str(path), compute_units=ct.ComputeUnit.ALL)
     except Exception as error:  # Core ML's errors have no type of their own in Python.
-        reason = " ".join(str(error).split())
+        reason = in_one_line(error)
         raise BundleError(f"Core ML cannot load {path}: {reason}") from error
 
     def run(inputs: Inputs) -> NDArray[np.float32]:

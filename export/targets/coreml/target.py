@@ -31,6 +31,7 @@ from export.targets.graphs import exportable
 from export.targets.target import Conversion, Run, Traced, Written
 from retrieval.spec.bundle import Format, Interface, Precision
 from retrieval.spec.errors import ExportError, LeanclipError
+from retrieval.spec.reasons import first_line
 
 DEPLOYMENT = "iOS17"
 """Deployment target of every file, by its name in ``coremltools.target``."""
@@ -173,5 +174,5 @@ class TracedProgram:
 
 
 def _cannot(conversion: Conversion, error: Exception) -> ExportError:
-    reason = " ".join(str(error).strip().splitlines()[:1]) or type(error).__name__
+    reason = first_line(error)
     return ExportError(f"the {conversion.tower} tower cannot become a Core ML file: {reason}")

@@ -12,6 +12,7 @@ from export.targets.litert.flatbuffer import annotate
 from export.targets.litert.packages import litert_torch
 from export.targets.quiet import silenced
 from retrieval.spec.errors import ExportError
+from retrieval.spec.reasons import first_line
 
 PIXELS = "pixels"
 TOKENS = "tokens"
@@ -70,6 +71,6 @@ def convert(graph: Graph, row: NDArray[np.generic], *, metadata: Mapping[str, st
     except OSError:
         raise
     except Exception as error:  # Every converter of an operation raises what it likes.
-        reason = " ".join(str(error).strip().splitlines()[:1]) or type(error).__name__
+        reason = first_line(error)
         raise ExportError(f"the tower that takes {name} cannot become LiteRT: {reason}") from error
     return annotate(model, metadata)

@@ -13,6 +13,7 @@ from export.targets.quiet import silenced
 from export.targets.target import Inputs, Run
 from retrieval.spec.bundle import Interface
 from retrieval.spec.errors import BundleError
+from retrieval.spec.reasons import in_one_line
 
 
 def runner(model: bytes, interface: Interface, *, name: str) -> Run:
@@ -56,7 +57,7 @@ def _load(model: bytes, name: str) -> Any:
             running = kind(model_content=model, num_threads=1)
             running.allocate_tensors()
     except Exception as error:  # The runtime raises ValueError, RuntimeError and others.
-        reason = " ".join(str(error).split())
+        reason = in_one_line(error)
         raise BundleError(
             f"{name} cannot be loaded by LiteRT: {reason}; export it again"
         ) from error

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from export.targets.graphs import Graph, ImageGraph, exportable
 from retrieval.spec.errors import ExportError
+from retrieval.spec.reasons import first_line
 
 OPSET = 20
 """The first with GELU as one operation; ONNX Runtime reads it since 1.17, on the web too."""
@@ -50,7 +51,7 @@ def trace(
             )
     except (torch.onnx.OnnxExporterError, RuntimeError) as error:
         # The exporter's own message is advice on how to debug it; the cause says what failed.
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        reason = first_line(error.__cause__ or error)
         raise ExportError(f"the tower that takes {name} cannot become ONNX: {reason}") from error
     if program is None:
         raise ExportError(f"the tower that takes {name} cannot become ONNX: nothing was traced")
@@ -73,7 +74,7 @@ def serialise(model: onnx.ModelProto) -> bytes:
     try:
         onnx.checker.check_model(data, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise ExportError(f"the converted graph is not valid ONNX: {reason}") from error
     return data
 

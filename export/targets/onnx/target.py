@@ -16,6 +16,7 @@ from retrieval.encode.onnx import as_input
 from retrieval.encode.sessions import open_session
 from retrieval.spec.bundle import Format, Interface
 from retrieval.spec.errors import BundleError
+from retrieval.spec.reasons import in_one_line
 
 _STATIC_TRANSFORMER = (
     "transformers lose their meaning when activations have fixed int8 scales; choose int8, "
@@ -71,7 +72,7 @@ class OnnxTarget:
         try:
             session = open_session(path)
         except Exception as error:  # ONNX Runtime raises plain subclasses of Exception.
-            reason = " ".join(str(error).split())
+            reason = in_one_line(error)
             raise BundleError(f"{path} cannot be loaded by ONNX Runtime: {reason}") from error
         reverse = session.get_modelmeta().custom_metadata_map.get(CHANNEL_ORDER) == "BGR"
 

@@ -18,6 +18,7 @@ from retrieval.models.surgery.widths import channelwise, width
 from retrieval.models.timm_tower import PROBE_SIZE, TimmImageTower, output_size
 from retrieval.spec.errors import MissingExtraError, SurgeryError
 from retrieval.spec.model import TimmTower
+from retrieval.spec.reasons import in_one_line
 
 MULTIPLE = 8
 """Kept counts are multiples of this, and fewer than this never stay."""
@@ -111,7 +112,7 @@ def _traced(tower: TimmImageTower, name: str) -> list[tuple[int, tuple[Cut, ...]
             graph.build_dependency(tower, pixels, verbose=False)
         found = list(graph.get_all_groups(ignored_layers=[tower.projection]))
     except Exception as error:  # A tracer of any of a thousand architectures.
-        reason = " ".join(str(error).split())
+        reason = in_one_line(error)
         raise SurgeryError(f"channels of {name} cannot be traced: {reason}") from error
     order = {module: place for place, module in enumerate(tower.modules())}
     found.sort(key=lambda items: order[items[0].dep.target.module])
