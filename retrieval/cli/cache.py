@@ -21,7 +21,7 @@ def cache(
         str,
         typer.Argument(
             metavar="TEACHER",
-            help="default, a bundle, a checkpoint, or open_clip:MODEL/PRETRAINED.",
+            help="default, a bundle, a checkpoint, open_clip:MODEL/PRETRAINED or hf:ORG/NAME.",
         ),
     ],
     corpus: Annotated[
