@@ -16,11 +16,6 @@ from tests.fixtures.tiny_bundle import write_tiny_bundle
 
 
 @pytest.fixture
-def bundle(tmp_path):
-    return write_tiny_bundle(tmp_path / "bundle")
-
-
-@pytest.fixture
 def tars(tmp_path):
     """Two tar files with captions in both ways, a damaged photo and one without caption."""
     write_tar(

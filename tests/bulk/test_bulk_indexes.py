@@ -8,7 +8,6 @@ from retrieval.bulk.plan import Plan, PlannedShard
 from retrieval.bulk.tally import Tally
 from retrieval.spec.errors import CacheError
 from tests.bulk.bulk_photos import fill_folder, read_elsewhere
-from tests.fixtures.tiny_bundle import write_tiny_bundle
 
 DIM = 16
 
@@ -59,8 +58,7 @@ def test_merged_parts_answer_as_one_index_filled_at_once(tmp_path, arrays):
     np.testing.assert_array_equal(scores, expected_scores)
 
 
-def test_another_kind_of_index_is_built_without_embedding_again(tmp_path, leanclip):
-    bundle = write_tiny_bundle(tmp_path / "bundle")
+def test_another_kind_of_index_is_built_without_embedding_again(tmp_path, bundle, leanclip):
     photos = fill_folder(tmp_path / "photos", 300, size=8)
     arguments = ("embed", photos, tmp_path / "out", "--model", bundle, "--shard-size", 120)
     assert leanclip(*arguments, "--index", "none")[0] == 0

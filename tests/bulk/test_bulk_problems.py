@@ -6,12 +6,6 @@ import pytest
 
 from retrieval.bulk.cluster import TRIES, _embed
 from tests.bulk.bulk_photos import fill_folder, png, read_elsewhere, write_tar
-from tests.fixtures.tiny_bundle import write_tiny_bundle
-
-
-@pytest.fixture
-def bundle(tmp_path):
-    return write_tiny_bundle(tmp_path / "bundle")
 
 
 def refused(answer):

@@ -13,7 +13,6 @@ import pytest
 
 from retrieval.bulk.cluster import _QUIET
 from tests.bulk.bulk_photos import fill_folder, read_elsewhere
-from tests.fixtures.tiny_bundle import write_tiny_bundle
 
 SHARDS = 8
 
@@ -60,9 +59,8 @@ def done(out):
 
 
 def test_a_killed_worker_and_a_lost_machine_cost_no_shard_and_double_none(
-    tmp_path, cluster, leanclip
+    tmp_path, bundle, cluster, leanclip
 ):
-    bundle = write_tiny_bundle(tmp_path / "bundle")
     photos = fill_folder(tmp_path / "photos", 5 * SHARDS, size=1500)
     (photos / "00007.png").write_bytes(b"no photo")
     out = tmp_path / "out"

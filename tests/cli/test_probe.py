@@ -5,15 +5,6 @@ import pytest
 
 from export.probe.files import probe_schema, read_probe, write_probe
 from tests.golden import change_golden
-from tests.tiny import tiny_bundle
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A bundle with its checkpoint beside it. Do not change it."""
-    folder = tmp_path_factory.mktemp("made") / "bundle"
-    tiny_bundle(folder, precision="fp16")
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -1,31 +1,18 @@
 import json
+import shutil
 
 import pytest
 
 from export.verify import golden_inputs
 from tests.golden import change_golden, flip_byte
-from tests.tiny import tiny_bundle
 
 REPORT = "report.json"
 
 
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("made") / "bundle"
-    tiny_bundle(folder, precision="fp16")
-    return folder
-
-
 @pytest.fixture
-def bundle(original, tmp_path):
+def bundle(made, tmp_path):
     """A bundle without fp32 files, to damage as needed."""
-    folder = tmp_path / "bundle"
-    for file in original.rglob("*"):
-        if file.is_file():
-            target = folder / file.relative_to(original)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(file.read_bytes())
-    return folder
+    return shutil.copytree(made, tmp_path / "bundle")
 
 
 @pytest.fixture
@@ -74,7 +61,7 @@ def test_a_whole_run_with_filters_of_other_platforms(leanclip, bundle, pairs):
     assert "Points lost" in (bundle / "report.html").read_text()
 
 
-def test_a_file_that_falls_short_is_the_exit_status(leanclip, bundle, original, pairs):
+def test_a_file_that_falls_short_is_the_exit_status(leanclip, bundle, pairs):
     """Golden vectors of another model: every file is wrong, and the table says so."""
 
     def turn(golden):
@@ -134,16 +121,16 @@ def test_a_folder_that_is_no_bundle_is_told(leanclip, tmp_path, pairs):
     assert "is not a bundle" in refused(leanclip, tmp_path / "empty", "--data", pairs)
 
 
-def test_export_recommends_what_still_retrieves(leanclip, original, pairs, tmp_path):
-    checkpoint, made = original.with_name("bundle.checkpoint"), tmp_path / "made"
+def test_export_recommends_what_still_retrieves(leanclip, made, pairs, tmp_path):
+    checkpoint, out = made.with_name("bundle.checkpoint"), tmp_path / "out"
     missing = tmp_path / "missing.jsonl"
-    status, _, said = leanclip("export", checkpoint, made, "--recommend", missing)
-    assert (status, made.exists()) == (1, False)
+    status, _, said = leanclip("export", checkpoint, out, "--recommend", missing)
+    assert (status, out.exists()) == (1, False)
     assert "missing.jsonl" in said
     status, _, said = leanclip(
-        "export", checkpoint, made, "--precision", "fp16", "--recommend", pairs
+        "export", checkpoint, out, "--precision", "fp16", "--recommend", pairs
     )
     assert status == 0, said
-    manifest = json.loads((made / "bundle.json").read_text())
+    manifest = json.loads((out / "bundle.json").read_text())
     assert [file["recommended"] for file in manifest["files"]] == [True, True]
-    assert json.loads((made / REPORT).read_text())["verification"]["truth"] == "PyTorch in float32"
+    assert json.loads((out / REPORT).read_text())["verification"]["truth"] == "PyTorch in float32"

@@ -13,3 +13,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "bundle"
     tiny_bundle(folder, precision="fp16", licence="CC0-1.0", training_data=("noise",))
     return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint(exported: Path) -> Path:
+    """What that bundle was exported from. Do not change it."""
+    return exported.with_name("bundle.checkpoint")

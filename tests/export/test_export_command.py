@@ -3,11 +3,6 @@ import pytest
 from retrieval.spec.bundle import read_bundle
 
 
-@pytest.fixture
-def checkpoint(exported):
-    return exported.with_name("bundle.checkpoint")
-
-
 def test_export_prints_a_table(leanclip, checkpoint, tmp_path):
     options = ("--text-precision", "int8", "--licence", "CC0-1.0", "--data", "a", "--data", "b")
     status, out, _ = leanclip("export", checkpoint, tmp_path / "bundle", "--to", "onnx", *options)

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 import torch
 from onnx import numpy_helper
@@ -24,6 +23,7 @@ from retrieval.encode.onnx import ACTIVATIONS, DYNAMIC
 from retrieval.models.checkpoint import load_checkpoint, save_checkpoint
 from retrieval.spec.errors import ExportError
 from retrieval.spec.quantisation import Grid
+from tests.export.optimised_graph import optimised
 from tests.tiny import SIZE, TEXT, tiny_model, tiny_tokenizer
 
 MOBILENET = {"kind": "timm", "backbones": [{"name": "mobilenetv4_conv_small_050"}]}
@@ -62,14 +62,6 @@ def tower_of(model, tower):
 
 def tensors(model):
     return {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-
-
-def optimised(model, path):
-    options = ort.SessionOptions()
-    options.optimized_model_filepath = str(path)
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    ort.InferenceSession(serialise(model), options, providers=["CPUExecutionProvider"])
-    return onnx.load(path)
 
 
 def unpacked(stored, name, shape):

@@ -13,11 +13,6 @@ from retrieval.spec.files import sha256_path
 from tests.tiny import tiny_checkpoint
 
 
-@pytest.fixture(scope="module")
-def checkpoint(exported):
-    return exported.with_name("bundle.checkpoint")
-
-
 @pytest.fixture
 def bundle(exported, tmp_path):
     return shutil.copytree(exported, tmp_path / "bundle")

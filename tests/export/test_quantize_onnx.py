@@ -2,7 +2,6 @@
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -10,6 +9,7 @@ from export.quantize.onnx import quantise
 from export.targets.onnx import OPSET, serialise
 from export.verify.parity import agreement, run_batch, run_rows
 from retrieval.encode.onnx import ACTIVATIONS, DYNAMIC
+from tests.export.optimised_graph import optimised
 
 RANDOM = np.random.default_rng(0)
 
@@ -59,14 +59,6 @@ def transformer():
 
 def stored(model):
     return {t.name: onnx.TensorProto.DataType.Name(t.data_type) for t in model.graph.initializer}
-
-
-def optimised(model, path):
-    options = ort.SessionOptions()
-    options.optimized_model_filepath = str(path)
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    ort.InferenceSession(serialise(model), options, providers=["CPUExecutionProvider"])
-    return onnx.load(path)
 
 
 @pytest.mark.parametrize(
