@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from retrieval.catalog.location import library_home
 from retrieval.cli.options import JsonOption
+from retrieval.cli.photos import note
 from retrieval.hub.names import (
     DEFAULT,
     ENVIRONMENT,
@@ -58,7 +58,7 @@ def list_models(context: typer.Context, as_json: JsonOption = False) -> None:
     for one in found:
         _print(one, default)
     if wrong is not None:
-        _note(wrong)
+        note(wrong)
     elif default not in {str(one.model.folder) for one in found}:
         print(f"the default is a folder: {default}")
     for name in unfinished:
@@ -111,9 +111,9 @@ def fetch(
         return
     print(done.model.folder)
     state = "fetched" if done.new else "is here already, whole"
-    _note(f"{done.model.name} {state}; SHA-256 of its manifest: {done.manifest_sha256}")
-    _note(f"licence: {done.model.bundle.licence}")
-    _note(f"search with it: --model {done.model.name}, or leanclip models use {done.model.name}")
+    note(f"{done.model.name} {state}; SHA-256 of its manifest: {done.manifest_sha256}")
+    note(f"licence: {done.model.bundle.licence}")
+    note(f"search with it: --model {done.model.name}, or leanclip models use {done.model.name}")
 
 
 @models.command()
@@ -141,7 +141,7 @@ def use(
     choose_default(remembered_name(wanted))
     print(f"{bundle.name} is the default now")
     if os.environ.get(ENVIRONMENT):
-        _note(f"but {ENVIRONMENT} is set, and goes before it")
+        note(f"but {ENVIRONMENT} is set, and goes before it")
     _tell_of_index(bundle)
 
 
@@ -180,7 +180,7 @@ def _tell_of_index(bundle: Bundle) -> None:
     with Catalog.open(place) as catalog:
         serving = catalog.serving()
     if serving is not None and serving.fingerprint != bundle.fingerprint:
-        _note(
+        note(
             f"your photos are indexed with {serving.model}; that index is kept, and "
             f"{bundle.name} needs its own: leanclip index FOLDER --model default"
         )
@@ -217,7 +217,3 @@ def _as_json(one: Summary, default: str | None) -> dict[str, Any]:
         "licence": one.bundle.licence,
         "fingerprint": one.bundle.fingerprint,
     }
-
-
-def _note(message: str) -> None:
-    print(f"leanclip: {message}", file=sys.stderr)

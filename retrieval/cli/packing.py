@@ -86,8 +86,7 @@ def print_bundle(
     if as_json:
         files = [file.model_dump(mode="json") | near for file, near in rows]
         summary = {"bundle": str(folder), "fingerprint": bundle.fingerprint, "files": files}
-        json.dump({**summary, **(more or {})}, sys.stdout)
-        print()
+        print(json.dumps({**summary, **(more or {})}))
         return
     table = Table(title=f"{bundle.name} in {folder}", title_justify="left")
     for heading in ("file", "MB", "worst cosine", "median cosine"):

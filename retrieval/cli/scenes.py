@@ -1,7 +1,7 @@
 """``leanclip scenes``: draw captioned scenes to learn or test on."""
 
+import itertools
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -35,16 +35,13 @@ def scenes(
     leanclip scenes scenes/dev --count 300 --seed 1 --backgrounds data/photos
     leanclip evaluate default scenes/dev/pairs.jsonl
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
+    from retrieval.cli.progress import progress_bar
     from retrieval.compress.scenes import write_scenes
     from retrieval.corpora.photos import find_photos
 
     photos = [] if backgrounds is None else find_photos(backgrounds)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress("drawing", *columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("scenes", total=count)
+    done = itertools.count(1)
+    with progress_bar("drawing scenes", count) as show:
         pairs = write_scenes(
             folder,
             count=count,
@@ -52,11 +49,11 @@ def scenes(
             size=size,
             backgrounds=photos,
             captions=captions,
-            progress=lambda: bar.advance(task),
+            progress=lambda: show(next(done), count),
         )
-        bar.update(task, completed=count)
+        # Also where they were all there already.
+        show(count, count)
     if as_json:
-        json.dump({"pairs": str(pairs), "scenes": count, "captions": count * captions}, sys.stdout)
-        print()
+        print(json.dumps({"pairs": str(pairs), "scenes": count, "captions": count * captions}))
     else:
         print(f"{count} scenes with {captions} captions each: {pairs}")
