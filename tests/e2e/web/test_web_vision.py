@@ -12,6 +12,7 @@ from playwright.sync_api import Page
 from retrieval.encode.onnx import as_input
 from retrieval.spec.preprocessing import Preprocessing
 from retrieval.vision.preprocess import load_pixels
+from tests.vision.made_photos import encoded
 
 FILTERS = ("bilinear", "bicubic", "lanczos")
 MODES = ("squash", "shortest", "longest")
@@ -49,13 +50,7 @@ def in_python(folder: Path, photo: bytes, spec: Preprocessing) -> np.ndarray:
 
 def noise(width: int, height: int, *, channels: int = 3, low: int = 0, high: int = 256) -> bytes:
     pixels = np.random.default_rng(width).integers(low, high, (height, width, channels), np.uint8)
-    return saved(Image.fromarray(pixels), "PNG")
-
-
-def saved(image: Image.Image, format: str, **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, format, **options)
-    return stream.getvalue()
+    return encoded(Image.fromarray(pixels), "PNG")
 
 
 def largest_difference(page: Page, folder: Path, photo: bytes, spec: Preprocessing) -> int:
@@ -96,7 +91,7 @@ def test_exif_orientation_is_obeyed(modules: Page, tmp_path: Path, orientation: 
     ramp[..., 1] = np.linspace(0, 255, 40)[:, None]
     exif = Image.Exif()
     exif[0x0112] = orientation
-    photo = saved(Image.fromarray(ramp), "JPEG", quality=95, exif=exif)
+    photo = encoded(Image.fromarray(ramp), "JPEG", quality=95, exif=exif)
     spec = Preprocessing(size=32, resize_mode="squash", exif_orientation=policy)
     assert largest_difference(modules, tmp_path, photo, spec) <= 6
 
@@ -113,7 +108,7 @@ def test_a_colour_profile_changes_no_numbers(modules: Page, tmp_path: Path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     image = Image.fromarray(np.full((20, 20, 3), (180, 90, 30), np.uint8))
     spec = Preprocessing(size=16)
-    photo = saved(image, "PNG", icc_profile=profile)
+    photo = encoded(image, "PNG", icc_profile=profile)
     assert (in_browser(modules, photo, spec) == in_python(tmp_path, photo, spec)).all()
 
 
