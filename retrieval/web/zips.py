@@ -4,12 +4,14 @@ import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-
-from typing_extensions import Buffer
+from typing import TYPE_CHECKING
 
 from retrieval.web.errors import GoneError
 from retrieval.web.names import ZipNames, readable
 from retrieval.web.photos import CataloguedPhoto
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _CHUNK = 1 << 18
 _MISSING = "missing photos.txt"
@@ -65,7 +67,7 @@ class _Sink(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, piece: Buffer, /) -> int:
+    def write(self, piece: "Buffer", /) -> int:
         self._pieces.append(bytes(piece))
         return len(self._pieces[-1])
 

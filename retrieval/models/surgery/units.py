@@ -101,17 +101,6 @@ class Group:
     multiple: int = 1
     least: int = 1
 
-    @property
-    def weights_per_unit(self) -> float:
-        """Parameters that go with one unit, on average over the units."""
-        return (
-            sum(
-                member.sums(torch.ones_like(member.parameter), self.units).sum().item()
-                for member in self.members
-            )
-            / self.units
-        )
-
     def reduce(self, value: Callable[[Member], Tensor]) -> Tensor:
         """Sum a per-weight value over all the weights of each unit.
 

@@ -20,6 +20,7 @@ from retrieval.models.surgery.shrink import shrink
 from retrieval.models.surgery.units import Group, Kept
 from retrieval.models.surgery.widths import narrow
 from retrieval.spec.errors import CheckpointError, SurgeryError
+from tests.models.surgery.towers import weights_per_unit
 from tests.tiny import tiny_model, tiny_tokenizer
 
 SIZE = 64
@@ -105,7 +106,7 @@ def test_a_group_holds_all_that_goes_with_a_channel() -> None:
     first = groups[0]
     assert (first.units, first.multiple, first.least) == (32, 8, 8)
     # Stem 3 x 3 x 3, depthwise 3 x 3, two batch norms, a column of the 64 convolutions after.
-    assert first.weights_per_unit == 27 + 9 + 2 * 2 + 64
+    assert weights_per_unit(first) == 27 + 9 + 2 * 2 + 64
     last = groups[-1]
     assert [member.name for member in last.silencers] == ["image.projection.weight"]
 

@@ -4,7 +4,7 @@ import torch
 from retrieval.models.dual_encoder import parameter_count
 from retrieval.models.surgery.find import find_groups
 from retrieval.spec.errors import SurgeryError
-from tests.models.surgery.towers import awake_model
+from tests.models.surgery.towers import awake_model, weights_per_unit
 from tests.tiny import DIM, tiny_model
 
 MOBILENET = {"kind": "timm", "backbones": [{"name": "mobilenetv4_conv_small_035"}]}
@@ -41,7 +41,7 @@ def test_members_have_the_names_of_the_models_parameters() -> None:
 def test_weights_that_go_with_a_unit_are_counted() -> None:
     model = awake_model()
     first = {
-        granularity: find_groups(model, granularity, "text")[0].weights_per_unit
+        granularity: weights_per_unit(find_groups(model, granularity, "text")[0])
         for granularity in ("head", "neuron")
     }
     # A head: 8 rows of 32 and 8 biases in each of query, key, value; 8 columns of 32.
@@ -49,7 +49,7 @@ def test_weights_that_go_with_a_unit_are_counted() -> None:
     assert first["neuron"] == 32 + 1 + 32
     blocks = sum(parameter.numel() for parameter in model.text.blocks.parameters())
     (layer,) = find_groups(model, "layer", "text")
-    assert layer.weights_per_unit == pytest.approx(blocks / 3)
+    assert weights_per_unit(layer) == pytest.approx(blocks / 3)
 
 
 @pytest.mark.parametrize("factors", [False, True])
@@ -58,7 +58,7 @@ def test_the_hidden_width_takes_what_a_narrower_tower_does_not_have(factors: boo
     for side in ("image", "text"):
         (group,) = find_groups(wide, "hidden", side)
         fewer = parameter_count(getattr(wide, side)) - parameter_count(getattr(narrow, side))
-        assert group.weights_per_unit * 8 == fewer
+        assert weights_per_unit(group) * 8 == fewer
 
 
 def test_every_weight_of_attention_and_feed_forward_is_a_unit_and_silences_itself() -> None:

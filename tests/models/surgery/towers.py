@@ -84,3 +84,8 @@ HEADS_NEURONS_LAYERS: Kept = {
         "layer": [0, 2],
     }.items()
 }
+
+
+def weights_per_unit(group: Group) -> float:
+    """Parameters that go with one unit, on average over the units."""
+    return group.reduce(lambda one: torch.ones_like(one.parameter)).mean().item()
