@@ -1,4 +1,4 @@
-"""Strided depthwise convolutions whose backward pass is quick in low precision on CPUs."""
+"""Strided convolutions whose backward pass oneDNN computes slowly, or not at all, on CPUs."""
 
 from typing import Any
 
@@ -7,22 +7,41 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def quicken_strided(module: nn.Module) -> None:
-    """Let strided depthwise convolutions in ``module`` compute every position in training.
+def without_stride(module: nn.Module) -> None:
+    """Let strided convolutions in ``module`` train as convolutions of stride 1.
 
-    In bfloat16 oneDNN has a fast backward pass for stride 1 only; for stride 2 it took two to
-    five times as long as stride 1 and dropping what the stride leaves out. Padding on one
-    side alone, as ``pad_type: same`` asks for, costs a copy of the input besides. Results are
-    the same bit for bit, gradients up to the order of sums. In evaluation, on other devices,
-    in other precision and for exporters nothing changes; parameters keep their names.
+    Depthwise ones compute every position, in bfloat16: oneDNN has a fast backward pass for
+    stride 1 only; for stride 2 it took two to five times as long as stride 1 and dropping
+    what the stride leaves out. Padding on one side alone, as ``pad_type: same`` asks for,
+    costs a copy of the input besides.
+
+    Pointwise ones leave positions out beforehand: in channels-last memory the backward pass
+    for stride 2 and fewer than sixteen input channels writes past its workspace and ends the
+    process (oneDNN issue 6035; FastViT's stem is such a one).
+
+    Results are the same bit for bit, gradients up to the order of sums. In evaluation, on
+    other devices and for exporters nothing changes; parameters keep their names.
     """
     for child in module.modules():
-        if isinstance(child, nn.Conv2d) and not isinstance(child, _Quick) and _qualifies(child):
-            child.__class__ = _quick(type(child))
+        if isinstance(child, nn.Conv2d) and not isinstance(child, _Every | _Subsampled):
+            if _is_depthwise(child):
+                child.__class__ = _derived(_Every, type(child))
+            elif _is_pointwise(child):
+                child.__class__ = _derived(_Subsampled, type(child))
 
 
-class _Quick(nn.Conv2d):
-    """Marks what `quicken_strided` has changed."""
+class _Subsampled(nn.Conv2d):
+    """A pointwise convolution that looks only at the positions it keeps."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training or input.device.type != "cpu":
+            return super().forward(input)
+        rows, columns = self.stride
+        return F.conv2d(input[:, :, ::rows, ::columns], self.weight, self.bias, groups=self.groups)
+
+
+class _Every(nn.Conv2d):
+    """A depthwise convolution that computes every position."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not (self.training and _in_bfloat16_on_cpu(input)):
@@ -42,17 +61,21 @@ class _Quick(nn.Conv2d):
         return self.padding[0] == 0
 
 
-_QUICK: dict[type[nn.Conv2d], Any] = {}
+_DERIVED: dict[tuple[type[nn.Conv2d], type[nn.Conv2d]], Any] = {}
 
 
-def _quick(base: type[nn.Conv2d]) -> Any:
+def _derived(kind: type[nn.Conv2d], base: type[nn.Conv2d]) -> Any:
     """One class for each kind of convolution, so that copies of a module share it."""
-    if base not in _QUICK:
-        _QUICK[base] = type(f"Quick{base.__name__}", (_Quick, base), {})
-    return _QUICK[base]
+    if (kind, base) not in _DERIVED:
+        _DERIVED[kind, base] = type(f"{kind.__name__}{base.__name__}", (kind, base), {})
+    return _DERIVED[kind, base]
 
 
-def _qualifies(conv: nn.Conv2d) -> bool:
+def _is_pointwise(conv: nn.Conv2d) -> bool:
+    return conv.kernel_size == (1, 1) and max(conv.stride) > 1 and conv.padding in ((0, 0), "valid")
+
+
+def _is_depthwise(conv: nn.Conv2d) -> bool:
     kernel, stride = conv.kernel_size, conv.stride
     square = kernel[0] == kernel[1] and stride[0] == stride[1] and kernel[0] % 2 == 1
     middle = (kernel[0] - 1) // 2

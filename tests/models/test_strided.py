@@ -1,4 +1,7 @@
 import copy
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 import retrieval.models.torchvision_guard  # noqa: F401  (before timm)
-from retrieval.models.strided import quicken_strided
+from retrieval.models.strided import without_stride
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def trained(module: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -33,7 +38,7 @@ def test_results_and_gradients_are_those_of_the_strided_convolution(
     pad: Any = "same" if padding == "same" else kernel // 2
     plain = create_conv2d(16, 16, kernel, stride=stride, padding=pad, depthwise=True, bias=True)
     quick = copy.deepcopy(plain)
-    quicken_strided(quick)
+    without_stride(quick)
     assert type(quick) is not type(plain)
     inputs = torch.randn(3, 16, side, side + 1)
     expected, found = trained(plain, inputs), trained(quick, inputs)
@@ -47,7 +52,7 @@ def test_every_position_is_computed_only_where_it_is_quicker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     conv = nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=8)
-    quicken_strided(conv)
+    without_stride(conv)
     strides: list[Any] = []
     plain = torch.nn.functional.conv2d
 
@@ -64,6 +69,44 @@ def test_every_position_is_computed_only_where_it_is_quicker(
     assert strides == [(2, 2), 1, (2, 2)]
 
 
+@pytest.mark.parametrize(("channels", "groups"), [(3, 1), (24, 1), (8, 4)])
+def test_a_pointwise_convolution_leaves_positions_out_beforehand(
+    channels: int, groups: int
+) -> None:
+    torch.manual_seed(0)
+    plain = nn.Conv2d(channels, 16, 1, stride=2, groups=groups)
+    sparse = copy.deepcopy(plain).to(memory_format=torch.channels_last)
+    without_stride(sparse)
+    inputs = torch.randn(2, channels, 9, 8)
+    expected, found = plain(inputs), sparse(inputs.to(memory_format=torch.channels_last))
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(sparse.eval()(inputs), expected)
+    for one, output in ((plain, expected), (sparse, found)):
+        output.square().sum().backward()
+        assert one.weight.grad is not None
+    torch.testing.assert_close(sparse.weight.grad, plain.weight.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_a_tower_trains_whose_strided_convolution_ends_the_process() -> None:
+    """In a process of its own: where the convolution is left alone it takes the tests along."""
+    script = """
+import torch
+from torch import nn
+from retrieval.models.strided import without_stride
+stem = nn.Sequential(nn.Conv2d(3, 64, 1, stride=2), nn.Conv2d(64, 8, 3))
+stem = stem.to(memory_format=torch.channels_last)
+without_stride(stem)
+for _ in range(4):
+    photos = torch.randn(4, 3, 256, 256).to(memory_format=torch.channels_last)
+    stem(photos).square().mean().backward()
+print(bool(stem[0].weight.grad.isfinite().all()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr
+
+
 def test_other_convolutions_stay_as_they_are() -> None:
     others = nn.ModuleList(
         [
@@ -72,14 +115,15 @@ def test_other_convolutions_stay_as_they_are() -> None:
             nn.Conv2d(8, 8, 3, stride=2, padding=0, groups=8),
             nn.Conv2d(8, 8, 4, stride=2, padding=1, groups=8),
             nn.Conv2d(8, 8, 3, stride=2, padding=2, dilation=2, groups=8),
-            nn.Conv2d(8, 16, 1, stride=2, groups=8),
+            nn.Conv2d(8, 16, 1),
+            nn.Conv2d(8, 16, 1, stride=2, padding=1),
         ]
     )
-    quicken_strided(others)
+    without_stride(others)
     assert {type(one) for one in others} == {nn.Conv2d}
 
 
-def test_a_tower_keeps_its_parameters_and_can_be_quickened_twice_and_copied() -> None:
+def test_a_tower_keeps_its_parameters_and_can_be_changed_twice_and_copied() -> None:
     import timm
 
     torch.manual_seed(0)
@@ -87,9 +131,9 @@ def test_a_tower_keeps_its_parameters_and_can_be_quickened_twice_and_copied() ->
     before = {name: value.clone() for name, value in tower.state_dict().items()}
     inputs = torch.randn(2, 3, 64, 64)
     expected = tower.eval()(inputs)
-    quicken_strided(tower)
-    quicken_strided(tower)
-    assert [type(m).__name__ for m in tower.modules()].count("QuickConv2dSame") == 4
+    without_stride(tower)
+    without_stride(tower)
+    assert [type(m).__name__ for m in tower.modules()].count("_EveryConv2dSame") == 4
     other = copy.deepcopy(tower)
     assert tower.state_dict().keys() == before.keys()
     assert torch.equal(other.eval()(inputs), expected)

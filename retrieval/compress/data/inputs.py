@@ -22,7 +22,7 @@ from retrieval.compress.loop.settings import Training
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.normalise import PixelNormaliser
-from retrieval.models.strided import quicken_strided
+from retrieval.models.strided import without_stride
 from retrieval.spec.model import VitTower
 
 
@@ -98,7 +98,7 @@ class PhotoInputs(Inputs, nn.Module):
         self.training_settings = training
         self.seed = seed
         self.normalise = PixelNormaliser(spec)
-        quicken_strided(model.image)
+        without_stride(model.image)
         tower = model.config.image
         # A class token and the patches; only such towers have hidden states to match.
         self.positions = 1 + (spec.size // tower.patch) ** 2 if isinstance(tower, VitTower) else 0

@@ -12,7 +12,7 @@ from retrieval.compress.quantise.grids import dynamic_uint8, on_grid
 from retrieval.compress.quantise.quantiser import Quantiser
 from retrieval.compress.quantise.settings import Quantise
 from retrieval.models.dual_encoder import DualEncoder
-from retrieval.models.strided import quicken_strided
+from retrieval.models.strided import without_stride
 from retrieval.spec.errors import RecipeError
 from retrieval.spec.quantisation import Grid, without_grid
 from tests.tiny import CONTEXT, DIM, SIZE, tiny_model
@@ -203,7 +203,7 @@ def test_what_timm_merges_for_inference_stays_in_floating_point() -> None:
 def test_convolutions_of_classes_of_our_own_are_rounded(pad_type: str) -> None:
     backbone = {"name": "mobilenetv4_conv_small_050", "options": {"pad_type": pad_type}}
     model = tiny_model(image={"kind": "timm", "backbones": [backbone]})
-    quicken_strided(model.image)
+    without_stride(model.image)
     convolutions = {
         f"{name}.weight"
         for name, module in model.named_modules()
