@@ -37,7 +37,10 @@ def embed(
         ),
     ] = None,
     model: Annotated[
-        str, typer.Option(metavar="BUNDLE|default", help="A bundle or a checkpoint.")
+        str,
+        typer.Option(
+            metavar="NAME|BUNDLE|default", help="A listed model, a bundle or a checkpoint."
+        ),
     ] = DEFAULT,
     shard_size: Annotated[
         int | None,

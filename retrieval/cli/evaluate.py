@@ -22,7 +22,7 @@ def evaluate(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="CHECKPOINT|BUNDLE|default", help="A folder, or the packaged model."
+            metavar="NAME|CHECKPOINT|BUNDLE|default", help="A listed model, or a folder."
         ),
     ],
     pairs: Annotated[

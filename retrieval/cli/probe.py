@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def probe(
     bundle: Annotated[
-        str | None, typer.Argument(metavar="BUNDLE|default", help="What to time.")
+        str | None, typer.Argument(metavar="NAME|BUNDLE|default", help="What to time.")
     ] = None,
     device: Annotated[
         Literal["host", "android", "ios", "browser"], typer.Option(help="Where.")
