@@ -22,6 +22,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from figures import HERE, stamp, write_figures
+from named import named_folder
 from rich.progress import Progress
 
 from export.bundle import pack_bundle
@@ -70,7 +71,7 @@ def main(
 ) -> None:
     """Measure every model on the same photos and print a Markdown table."""
     captioned = read_pairs(pairs)
-    sources = [_split(one) for one in model]
+    sources = [named_folder(one) for one in model]
     stamped = stamp(
         threads="1 for latency, all processors for recall",
         statistic=f"median of {rounds} rounds' medians of {_CALLS_A_ROUND} calls, batch 1",
@@ -89,13 +90,6 @@ def main(
     # For a spreadsheet the table itself is worth more than its rounds, which the JSON keeps.
     write_text(out.with_suffix(".csv"), csv_table(reports))
     typer.echo(markdown_table(reports), nl=False)
-
-
-def _split(given: str) -> tuple[str, Path]:
-    name, separator, folder = given.rpartition("=")
-    if not separator or not name:
-        raise typer.BadParameter(f"--model {given}: expected NAME=FOLDER")
-    return name, Path(folder)
 
 
 def _entry(name: str, source: Path, target: Path) -> Entry:

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from figures import HERE, REPOSITORY, stamp, with_table, write_figures
+from named import named_folder
 
 from retrieval.corpora.pairs import read_pairs
 from retrieval.encode.load import open_encoder
@@ -42,7 +43,7 @@ def main(
 ) -> None:
     """Measure teachers alone and together, and put the table into its page."""
     captioned = read_pairs(pairs)
-    folders = dict(_split(one) for one in model)
+    folders = dict(named_folder(one) for one in model)
     together = {one: _members(one, folders) for one in average or []}
     stamped = stamp(threads="all", statistic="recall on all pairs, once", packages=PACKAGES)
     embedded = {}
@@ -57,13 +58,6 @@ def main(
     table = _table(rows)
     write_text(page, with_table(page.read_text("utf-8"), TABLE, table))
     typer.echo(table)
-
-
-def _split(given: str) -> tuple[str, Path]:
-    name, separator, folder = given.rpartition("=")
-    if not separator or not name:
-        raise typer.BadParameter(f"--model {given}: expected NAME=FOLDER")
-    return name, Path(folder)
 
 
 def _members(average: str, known: Mapping[str, Path]) -> list[str]:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from retrieval.corpora.sentences import read_sentences
 from retrieval.spec.errors import CorpusError, LeanclipError
-from retrieval.spec.files import replacing
+from retrieval.spec.files import write_text
 
 _GAP = 0.02
 """Cost of a line without a counterpart: just above the similarity of unrelated lines."""
@@ -44,9 +44,7 @@ def main(
     except LeanclipError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
-    with replacing(out) as temporary:
-        text = "".join(json.dumps({"captions": group}) + "\n" for group in groups)
-        temporary.write_text(text, "utf-8")
+    write_text(out, "".join(json.dumps({"captions": group}) + "\n" for group in groups))
     captions = sum(len(group) for group in groups)
     typer.echo(f"{len(groups):,} groups of {captions:,} of {len(lines):,} captions: {out}")
 
