@@ -15,9 +15,12 @@ from retrieval.spec.reasons import first_line, in_one_line
 PROBE_SIZE = 64
 """Pixels a side that every convolutional network takes, for runs that only look at shapes."""
 
+# Of the order of a weak feature: keeps the root's slope at nought finite.
+_ROOT_SLACK = 0.01
+
 
 class TimmImageTower(nn.Module):
-    """Pooled features of every backbone, joined, optionally standardised, projected.
+    """Pooled features of every backbone, joined, projected; optionally rooted and standardised.
 
     Joining two differently trained backbones is the cheapest strong teacher: their errors
     differ. A student has one.
@@ -34,13 +37,16 @@ class TimmImageTower(nn.Module):
         )
         self.register_buffer("feature_mean", torch.zeros(features))
         self.register_buffer("feature_scale", torch.ones(features))
+        self.power_normalise = spec.power_normalise
         self.standardise = spec.standardise
         self.dropout = nn.Dropout(0.0)
         self.projection = nn.Linear(features, embedding_dim)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """Pooled, joined and standardised features, ``(batch, features)``."""
+        """Pooled, joined and normalised features, ``(batch, features)``."""
         joined = torch.cat([backbone(pixels) for backbone in self.backbones], dim=1)
+        if self.power_normalise:
+            joined = joined / torch.sqrt(joined.abs() + _ROOT_SLACK)
         if self.standardise:
             joined = (joined - self.feature_mean) * self.feature_scale
         return joined

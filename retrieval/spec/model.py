@@ -101,6 +101,9 @@ class TimmTower(Spec):
 
     kind: Literal["timm"] = "timm"
     backbones: Annotated[tuple[TimmBackbone, ...], Field(min_length=1)]
+    power_normalise: bool = False
+    """Take the signed square root of every pooled feature, so that a few strong ones do not
+    drown the others (Perronnin et al., ECCV 2010, section 3.1)."""
     standardise: bool = False
     """Subtract a stored mean and divide by a stored deviation before projecting."""
 

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.normalise import PixelNormaliser
@@ -93,12 +94,13 @@ def test_heads_and_neurons_may_differ_between_layers() -> None:
         VIT,
         timm("mobilenetv4_conv_small_035"),
         timm("resnet10t", "mobilenetv3_small_050", standardise=True),
+        timm("mobilenetv4_conv_small_035", power_normalise=True),
         {
             "kind": "timm",
             "backbones": [{"name": "vit_tiny_patch16_224", "options": {"img_size": 64}}],
         },
     ],
-    ids=["vit", "mobilenet", "joined", "timm vit"],
+    ids=["vit", "mobilenet", "joined", "rooted", "timm vit"],
 )  # fmt: skip
 def test_every_image_tower_gives_embeddings_of_length_one_and_learns(image: dict[str, Any]) -> None:
     model = tiny_model(image=image, size=64)
@@ -121,6 +123,30 @@ def test_joined_backbones_stand_side_by_side_and_are_standardised() -> None:
     expected = (torch.cat(parts, dim=1) - 0.5) * 3
     torch.testing.assert_close(tower.features(pixels), expected)
     torch.testing.assert_close(tower(pixels), tower.projection(expected))
+
+
+@torch.no_grad()
+def test_power_normalisation_takes_the_signed_root_before_standardising() -> None:
+    image = timm("mobilenetv3_small_050", power_normalise=True, standardise=True)
+    tower = tiny_model(image=image, size=64).image
+    assert isinstance(tower, TimmImageTower)
+    tower.backbones[0] = nn.Flatten()
+    tower.feature_mean = torch.full((4,), 0.5)
+    tower.feature_scale = torch.full((4,), 3.0)
+    found = tower.features(torch.tensor([[[[-4.0, 0.0, 1.0, 9.0]]]]))
+    rooted = torch.tensor([[-2.0, 0.0, 1.0, 3.0]])
+    torch.testing.assert_close(found, (rooted - 0.5) * 3, atol=0.02, rtol=0.01)
+
+
+def test_a_feature_of_nought_still_learns_through_its_root() -> None:
+    tower = tiny_model(image=timm("mobilenetv3_small_050", power_normalise=True), size=64).image
+    assert isinstance(tower, TimmImageTower)
+    tower.backbones[0] = nn.Flatten()
+    features = torch.zeros(1, 1, 1, 4, requires_grad=True)
+    tower.features(features).sum().backward()
+    assert features.grad is not None
+    assert features.grad.isfinite().all()
+    assert (features.grad > 0).all()
 
 
 def test_an_unknown_timm_model_is_one_line_with_close_names() -> None:
