@@ -10,16 +10,16 @@ from torch import Tensor, nn
 from retrieval.compress.data.inputs import Inputs
 from retrieval.compress.distributed.gather import gathered
 from retrieval.compress.distributed.ranks import own_noise
-from retrieval.compress.loop.task import Task
 from retrieval.compress.losses.step import Side, Step
 from retrieval.compress.stages.lessons import Lesson
 from retrieval.compress.stages.settings import Distil
+from retrieval.compress.stages.task import StageTask
 from retrieval.compress.teaching.earlier import Snapshots
 from retrieval.compress.teaching.hidden import HiddenStates
 from retrieval.models.dual_encoder import DualEncoder
 
 
-class DistilTask(Task):
+class DistilTask(StageTask):
     """Losses of one tower against cached teacher embeddings.
 
     Args:
@@ -43,22 +43,16 @@ class DistilTask(Task):
         hidden: HiddenStates | None = None,
         snapshots: Snapshots | None = None,
     ) -> None:
-        super().__init__()
-        self.settings = stage.training
-        self.stage = stage
-        self.towers = stage.towers
+        super().__init__(stage, model, stage.towers, judge)
+        self.tower = stage.tower
         self.inputs = inputs
         self.steps_per_epoch = inputs.steps_per_epoch
-        self.judge = judge
-        self.model = model
         self.bridges = nn.ModuleList(lesson.bridge for lesson in lessons)
         # As modules of the task, buffers move to the device that the task moves to.
         self.targets = nn.ModuleList(lesson.targets for lesson in lessons)
         self.unrelated = nn.ModuleList(lesson.unrelated for lesson in lessons if lesson.unrelated)
         self.hidden = hidden
         self.snapshots = snapshots
-        other = model.text if stage.tower == "image" else model.image
-        other.requires_grad_(False)
 
     def start_epoch(self, epoch: int) -> None:
         if self.snapshots is not None:
@@ -76,10 +70,7 @@ class DistilTask(Task):
         matched = [] if self.hidden is None else self.hidden(inputs, self.inputs.used(inputs))
         # Cosines divided by a temperature need more digits than mixed precision has.
         with torch.autocast(student.device.type, enabled=False):
-            return self.stage.losses.of(list(self._steps(student, indices, matched)))
-
-    def evaluate(self) -> Mapping[str, Any]:
-        return self.judge()
+            return self.losses.of(list(self._steps(student, indices, matched)))
 
     def extra_state(self) -> dict[str, Any]:
         return {} if self.snapshots is None else {"snapshots": self.snapshots.state_dict()}
@@ -98,7 +89,7 @@ class DistilTask(Task):
             taught = targets.taught(embeddings, indices, bridge)
             side = Side(embeddings, taught=taught, snapshots=snapshots, hidden=hidden)
             unrelated = self.unrelated[number].draw if len(self.unrelated) else None
-            if self.stage.tower == "image":
+            if self.tower == "image":
                 yield Step(images=side, unrelated=unrelated)
             else:
                 yield Step(texts=side, unrelated=unrelated)

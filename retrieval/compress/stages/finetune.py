@@ -15,10 +15,10 @@ from retrieval.compress.data.pairs import Batch, Pairs
 from retrieval.compress.data.tokens import hide_tokens, used_tokens
 from retrieval.compress.distributed.gather import gathered, own_part
 from retrieval.compress.distributed.ranks import from_first, own_noise
-from retrieval.compress.loop.task import Task
 from retrieval.compress.losses.step import HardNegatives, Side, Step, inverse_temperature
 from retrieval.compress.stages.lessons import PairLesson
 from retrieval.compress.stages.settings import Finetune
+from retrieval.compress.stages.task import StageTask
 from retrieval.compress.teaching.earlier import BestSelf, Snapshots
 from retrieval.compress.teaching.hidden import HiddenStates
 from retrieval.compress.teaching.mining import mine_hard_negatives
@@ -42,7 +42,7 @@ class Embedders:
         return self.photos if tower == "image" else self.captions
 
 
-class FinetuneTask(Task):
+class FinetuneTask(StageTask):
     """Pair contrast, a teacher's similarities, hard negatives and whatever else is named.
 
     A frozen tower's embeddings of the whole corpus are computed once, at the first epoch:
@@ -63,10 +63,8 @@ class FinetuneTask(Task):
         hidden: Mapping[Tower, HiddenStates],
         seed: int,
     ) -> None:
-        super().__init__()
-        self.settings = stage.training
-        self.stage = stage
-        self.towers = stage.towers
+        super().__init__(stage, model, stage.towers, judge)
+        self.captions_per_photo = stage.captions_per_photo
         self.tokenizer = tokenizer
         self.pairs = pairs
         # As modules of the task, these move to the device that the task moves to.
@@ -80,31 +78,26 @@ class FinetuneTask(Task):
         )
         self.hidden = nn.ModuleDict(hidden)
         self.embedders = embedders
-        self.judge = judge
         self.seed = seed
         self.steps_per_epoch = pairs.photos.steps_per_epoch
-        self.model = model
         self.log_scale = nn.Parameter(torch.tensor(-math.log(stage.temperature)))
-        model.image.requires_grad_("image" in stage.towers)
-        model.text.requires_grad_("text" in stage.towers)
         self.frozen: Tensor | None = None
         self.mined: Tensor | None = None
-        losses = stage.losses
         self.best_self = nn.ModuleDict(
             {tower: BestSelf(getattr(model, tower)) for tower in stage.towers}
-            if losses.self_teacher
+            if self.losses.self_teacher
             else {}
         )
         self.snapshots = {
-            tower: Snapshots(losses.snapshots, embedders.of(tower))
+            tower: Snapshots(self.losses.snapshots, embedders.of(tower))
             for tower in stage.towers
-            if losses.snapshots is not None
+            if self.losses.snapshots is not None
         }
 
     def start_epoch(self, epoch: int) -> None:
         if self.frozen is None and len(self.towers) == 1:
             self.frozen = self._embed_frozen()
-        if self.stage.losses.hard_negatives:
+        if self.losses.hard_negatives:
             self.mined = self._mine()
         for snapshots in self.snapshots.values():
             snapshots.take()
@@ -129,7 +122,7 @@ class FinetuneTask(Task):
         return self.pairs.batches(
             epoch,
             first,
-            captions_per_photo=self.stage.captions_per_photo,
+            captions_per_photo=self.captions_per_photo,
             seed=self.seed,
             pixels="image" in self.towers,
             tokens_for=self.model.config.text if "text" in self.towers else None,
@@ -139,10 +132,7 @@ class FinetuneTask(Task):
         images, texts = self._images(batch), self._texts(batch)
         # Cosines divided by a temperature need more digits than mixed precision has.
         with torch.autocast(images.student.device.type, enabled=False):
-            return self.stage.losses.of(list(self._steps(images, texts, batch)))
-
-    def evaluate(self) -> Mapping[str, Any]:
-        return self.judge()
+            return self.losses.of(list(self._steps(images, texts, batch)))
 
     def _steps(self, images: Side, texts: Side, batch: Batch) -> Iterator[Step]:
         """The batch as each teacher sees it; once when there is none."""
@@ -202,7 +192,7 @@ class FinetuneTask(Task):
         return Side(student, best_self=best, snapshots=snapshots, hidden=hidden)
 
     def _hard_negatives(self, images: Side, texts: Side, batch: Batch) -> HardNegatives | None:
-        loss = self.stage.losses.hard_negatives
+        loss = self.losses.hard_negatives
         if loss is None or self.mined is None:
             return None
         assert self.frozen is not None
@@ -221,11 +211,11 @@ class FinetuneTask(Task):
 
     def _mine(self) -> Tensor:
         assert self.frozen is not None
-        assert self.stage.losses.hard_negatives is not None
+        assert self.losses.hard_negatives is not None
         photos = np.arange(len(self.pairs.photos.views))
         sides = (photos, self.pairs.captions.group_of_caption)
         teachers = (None, None)
-        if self.lessons and self.stage.losses.hard_negatives.filtered:
+        if self.lessons and self.losses.hard_negatives.filtered:
             first = self.lessons[0]
             teachers = tuple(
                 one.embeddings.float().cpu().numpy() for one in (first.images, first.texts)
@@ -235,7 +225,7 @@ class FinetuneTask(Task):
         mine = partial(
             mine_hard_negatives,
             self.embedders.of(self.towers[0])().numpy(), self.frozen.numpy(), *sides,
-            count=self.stage.losses.hard_negatives.mined,
+            count=self.losses.hard_negatives.mined,
             teacher_queries=teachers[0],
             teacher_candidates=teachers[1],
         )  # fmt: skip

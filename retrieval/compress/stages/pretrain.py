@@ -14,14 +14,14 @@ from retrieval.compress.data.order import shuffled_batches
 from retrieval.compress.data.tokens import hide_tokens, trimmed
 from retrieval.compress.distributed.gather import gathered, own_part
 from retrieval.compress.distributed.ranks import own_noise
-from retrieval.compress.loop.task import Task
 from retrieval.compress.losses.step import Side, Step, inverse_temperature
 from retrieval.compress.stages.settings import Pretrain
+from retrieval.compress.stages.task import StageTask
 from retrieval.language.tokenizer import Tokenizer
 from retrieval.models.dual_encoder import DualEncoder
 
 
-class PretrainTask(Task):
+class PretrainTask(StageTask):
     """Contrast of captions: one of each group stands where its photo would.
 
     What people write about the same photo differs in words and agrees in what can be seen.
@@ -47,23 +47,18 @@ class PretrainTask(Task):
         *,
         seed: int,
     ) -> None:
-        super().__init__()
-        self.settings = stage.training
-        self.stage = stage
-        self.towers = stage.towers
+        super().__init__(stage, model, stage.towers, judge)
+        self.captions_per_photo = stage.captions_per_photo
         self.tokenizer = tokenizer
         self.groups = groups
-        self.judge = judge
         self.seed = seed
         self.steps_per_epoch = len(self._order(0))
-        self.model = model
         self.log_scale = nn.Parameter(torch.tensor(-math.log(stage.temperature)))
-        model.image.requires_grad_(False)
 
     def batches(self, epoch: int, first: int) -> Iterator[dict[str, Tensor]]:
         for number, some in enumerate(self._order(epoch)[first:], start=first):
             generator = np.random.default_rng([self.seed, epoch, number])
-            captions, owner = self.groups.draw(some, self.stage.captions_per_photo, generator)
+            captions, owner = self.groups.draw(some, self.captions_per_photo, generator)
             ids = trimmed(self.groups.ids[captions], self.model.config.text)
             yield {"ids": ids, "owner": torch.from_numpy(owner)}
 
@@ -83,10 +78,7 @@ class PretrainTask(Task):
                 photo_of_caption=owner[~is_first],
                 scale=inverse_temperature(self.log_scale),
             )
-            return self.stage.losses.of([step])
-
-    def evaluate(self) -> Mapping[str, Any]:
-        return self.judge()
+            return self.losses.of([step])
 
     def _order(self, epoch: int) -> list[list[int]]:
         size = self.settings.batch_size
