@@ -72,7 +72,10 @@ targets: $(VENV)/.dev tools $(WEB)/node_modules/.installed ## Measure every towe
 	$(BIN)/python data/benchmarks/targets/run.py $(TARGETS)
 
 # All formats for a release. What data/default carries, and so the package:
-#   make bundle BUNDLE=data/default FORMATS=onnx IMAGE=int8 TEXT=int8
+#   make bundle BUNDLE=data/default FORMATS=onnx IMAGE=int8-static TEXT=int8
+# The smaller model: make bundle CHECKPOINT=data/compact CARD=data/cards/leanclip-flickr8k-compact.md
+CHECKPOINT ?= data/student
+CARD ?= data/cards/leanclip-flickr8k.md
 FORMATS ?= onnx,coreml,litert,executorch
 IMAGE ?= fp16,int8,int8-static
 TEXT ?= fp16,int8
@@ -83,12 +86,12 @@ TERMS := --licence 'non-commercial research and education; see README.md' \
 	--data 'Flickr8k train' --data 'Flickr30k train captions' --data 'COCO val2017 captions' \
 	--data '2,600 unlabelled photos of ADE20K, COCO, ImageNet' \
 	--data 'leanclip scenes and sentences (CC0)' --data 'MobileNet ImageNet weights (Apache-2.0)'
-bundle: $(VENV)/.dev ## Export data/student to every format, verify it on DEV, mark what to open
+bundle: $(VENV)/.dev ## Export CHECKPOINT to every format, verify it on DEV, mark what to open
 	@test -f $(DEV) || { echo "there is no $(DEV): name captioned photos with DEV=PAIRS.jsonl"; exit 1; }
-	$(BIN)/leanclip export data/student $(BUNDLE) --to $(FORMATS) --calibrate $(PHOTOS) \
+	$(BIN)/leanclip export $(CHECKPOINT) $(BUNDLE) --to $(FORMATS) --calibrate $(PHOTOS) \
 		--image-precision $(IMAGE) --text-precision $(TEXT) \
-		--card data/cards/leanclip-flickr8k-compact.md $(TERMS)
-	$(BIN)/leanclip verify $(BUNDLE) --data $(DEV) --checkpoint data/student --recommend
+		--card $(CARD) $(TERMS)
+	$(BIN)/leanclip verify $(BUNDLE) --data $(DEV) --checkpoint $(CHECKPOINT) --recommend
 
 release: $(VENV)/.dev ## Build sdist and wheel, check them, try the wheel on each supported Python
 	$(BIN)/python data/release/release.py

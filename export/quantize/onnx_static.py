@@ -87,7 +87,7 @@ def quantise_static(
             activation_qType=QuantType.QUInt8,
             tensors_range=ranges,
             nodes_to_quantize=[],
-            nodes_to_exclude=list(keep),
+            nodes_to_exclude=[*keep, *_shifts(copy)],
             op_types_to_quantize=list(OPERATIONS),
             extra_options={},
         )
@@ -100,6 +100,20 @@ def quantise_static(
     store_half(made)
     say_activations(made, STATIC)
     return made
+
+
+def _shifts(model: onnx.ModelProto) -> Iterator[str]:
+    """Names of additions of a constant, unlike those of residuals, which add two activations.
+
+    The scale of such a sum is that of the activation, on which a small constant rounds to
+    nought: a root's slack would vanish and leave 0 / 0.
+    """
+    constants = {one.name for one in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            constants.update(node.output)
+        elif node.op_type == "Add" and not constants.isdisjoint(node.input):
+            yield node.name
 
 
 @contextmanager

@@ -64,7 +64,7 @@ class Library(Answer):
     """One library of this server."""
 
     name: str = Field(examples=["photos"])
-    model: str = Field(examples=["leanclip-flickr8k-compact"])
+    model: str = Field(examples=["leanclip-flickr8k"])
     photos: int = Field(description="Photos that can be found.", examples=[2600])
     indexing: Indexing
 

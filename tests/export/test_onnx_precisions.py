@@ -32,9 +32,9 @@ def pixels(count, seed):
     return smooth.numpy().astype(np.uint8)
 
 
-def convolutional():
+def convolutional(**options):
     """A tower whose batch norms have seen pictures, as those of a trained one have."""
-    model = tiny_model(image=CONVOLUTIONS)
+    model = tiny_model(image=CONVOLUTIONS | options)
     model.train()
     with torch.no_grad():
         for seed in range(20):
@@ -174,6 +174,18 @@ def test_static_convolutions_have_int8_weights_with_a_scale_for_each_channel(wri
         assert makers[node.input[0]].op_type == "DequantizeLinear"
     # One scale for all photos: they may share a batch.
     assert activations(model) != DYNAMIC
+
+
+def test_a_root_keeps_its_slack_when_features_are_large(tmp_path):
+    model = convolutional(power_normalise=True)
+    backbone = model.image.backbones[0]
+    with torch.no_grad():
+        # One channel far above the others, one that nothing excites.
+        backbone.bn2.weight[0], backbone.bn2.bias[1] = 100, -100
+    tower = Conversion(model, "image", image_graph(model), pixels(6, 100), pixels(12, 101))
+    made = OnnxTarget().trace(tower).write(tmp_path / "tower.onnx", "int8-static")
+    found = OnnxTarget().open(tmp_path / "tower.onnx", made.interface)(tower.examples)
+    assert np.isfinite(found).all()
 
 
 def test_mixed_says_which_layers_stayed_float_and_why(write, monkeypatch):
