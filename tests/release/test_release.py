@@ -52,7 +52,7 @@ def test_data_and_apps_are_in_neither(wheel, sdist):
 @pytest.mark.parametrize(
     "name",
     ["retrieval/py.typed", "export/py.typed", "retrieval/default/bundle.json",
-     "retrieval/default/onnx/image-int8.onnx"],
+     "retrieval/default/onnx/image-mixed.onnx"],
 )  # fmt: skip
 def test_a_wheel_that_lacks_a_file_is_refused(wheel, name):
     lacking = {key: value for key, value in wheel.items() if key != name}

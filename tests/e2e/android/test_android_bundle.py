@@ -16,7 +16,7 @@ from tests.e2e.android.android_host import Host
 from tests.golden import change_golden, flip_byte
 
 DEFAULT = Path("data/default").resolve()
-IMAGE, TEXT = "onnx/image-int8.onnx", "onnx/text-int8.onnx"
+IMAGE, TEXT = "onnx/image-mixed.onnx", "onnx/text-int8.onnx"
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_delegate_with_wrong_vectors_is_quarantined(core: Core, bundle: Path) 
     core.reply = host = Twisting(bundle)
     first = choose(core, bundle, "image")
     assert first["delegate"] == "CPU"
-    assert "image-int8.onnx on GPU: golden test: photo wide: cosine" in first["before"][0]
+    assert "image-mixed.onnx on GPU: golden test: photo wide: cosine" in first["before"][0]
     assert host.loaded == [(IMAGE, "GPU"), (IMAGE, "CPU")]
     second = choose(core, bundle, "image")
     assert second["delegate"] == "CPU"
@@ -247,9 +247,9 @@ def test_the_recommended_file_comes_first_then_the_smallest(core: Core, bundle: 
     core("bundle", folder=str(bundle))
     names = core("candidates", tower="image", formats=["onnx", "litert"])
     assert names == [
-        *("litert/image-fp16", "litert/image-int8", "litert/image-fp32", "onnx/image-int8.onnx"),
+        *("litert/image-fp16", "litert/image-int8", "litert/image-fp32", "onnx/image-mixed.onnx"),
     ]
-    assert core("candidates", tower="image", formats=["onnx"]) == ["onnx/image-int8.onnx"]
+    assert core("candidates", tower="image", formats=["onnx"]) == ["onnx/image-mixed.onnx"]
     with pytest.raises(RefusedError, match="no text tower as litert: export it again"):
         core("candidates", tower="text", formats=["litert"])
 

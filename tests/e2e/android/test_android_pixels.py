@@ -156,7 +156,7 @@ def test_inputs_have_the_type_layout_and_order_of_the_file(
     }
     write_json(tmp_path / MANIFEST, values)
     core("bundle", folder=str(tmp_path))
-    answer = core("input", file="onnx/image-int8.onnx")
+    answer = core("input", file="onnx/image-mixed.onnx")
     spec = Preprocessing(size=16, channel_order=order, layout=layout, pixel_type=kind)
     right = as_input(pattern(16)[None], spec)
     assert answer["shape"] == list(right.shape)

@@ -104,7 +104,7 @@ def test_wrong_vectors_have_no_latency(core: Core, tmp_path: Path) -> None:
     class Twisting(Host):
         def embedding(self, file: str, delegate: str, data: bytes) -> list[float]:
             found = super().embedding(file, delegate, data)
-            return found if file == "onnx/image-int8.onnx" else found[::-1]
+            return found if file == "onnx/image-mixed.onnx" else found[::-1]
 
     core.reply = Twisting(BUNDLE)
     _, result = probed(core, tmp_path, sustained_seconds=None)
@@ -118,7 +118,7 @@ def test_wrong_vectors_have_no_latency(core: Core, tmp_path: Path) -> None:
 def test_a_file_that_does_not_load_does_not_stop_the_others(core: Core, tmp_path: Path) -> None:
     class Refusing(Host):
         def load(self, file: str, delegate: str) -> dict[str, Any]:
-            return {} if file == "onnx/image-int8.onnx" else {"loaded": file}
+            return {} if file == "onnx/image-mixed.onnx" else {"loaded": file}
 
     core.reply = Refusing(BUNDLE)
     _, result = probed(core, tmp_path, sustained_seconds=None)
@@ -126,14 +126,14 @@ def test_a_file_that_does_not_load_does_not_stop_the_others(core: Core, tmp_path
     assert text.timing is not None
     assert image.timing is None and image.golden is None
     assert image.reason is not None and image.reason.startswith(
-        "onnx/image-int8.onnx cannot be run: "
+        "onnx/image-mixed.onnx cannot be run: "
     )
 
 
 def test_a_damaged_copy_is_told(core: Core, tmp_path: Path) -> None:
     plan = make_plan(BUNDLE, formats=["onnx"])
     stage_job(plan, "run", tmp_path)
-    (tmp_path / "bundle/onnx/image-int8.onnx").write_bytes(b"half")
+    (tmp_path / "bundle/onnx/image-mixed.onnx").write_bytes(b"half")
     core.reply = Host(BUNDLE)
     text = core("probe", folder=str(tmp_path), facts=FACTS)
     image, other = parse_probe(text, origin="the core").files
