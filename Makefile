@@ -72,7 +72,7 @@ targets: $(VENV)/.dev tools $(WEB)/node_modules/.installed ## Measure every towe
 	$(BIN)/python data/benchmarks/targets/run.py $(TARGETS)
 
 # All formats for a release. What data/default carries, and so the package:
-#   make bundle BUNDLE=data/default FORMATS=onnx IMAGE=int8-static TEXT=int8
+#   make bundle BUNDLE=data/default FORMATS=onnx IMAGE=mixed TEXT=int8
 # The smaller model: make bundle CHECKPOINT=data/compact CARD=data/cards/leanclip-flickr8k-compact.md
 CHECKPOINT ?= data/student
 CARD ?= data/cards/leanclip-flickr8k.md
