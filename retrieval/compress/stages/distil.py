@@ -43,7 +43,7 @@ class DistilTask(StageTask):
         hidden: HiddenStates | None = None,
         snapshots: Snapshots | None = None,
     ) -> None:
-        super().__init__(stage, model, stage.towers, judge)
+        super().__init__(stage, model, judge)
         self.tower = stage.tower
         self.inputs = inputs
         self.steps_per_epoch = inputs.steps_per_epoch

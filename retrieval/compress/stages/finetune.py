@@ -63,7 +63,7 @@ class FinetuneTask(StageTask):
         hidden: Mapping[Tower, HiddenStates],
         seed: int,
     ) -> None:
-        super().__init__(stage, model, stage.towers, judge)
+        super().__init__(stage, model, judge)
         self.captions_per_photo = stage.captions_per_photo
         self.tokenizer = tokenizer
         self.pairs = pairs

@@ -47,7 +47,7 @@ class PretrainTask(StageTask):
         *,
         seed: int,
     ) -> None:
-        super().__init__(stage, model, stage.towers, judge)
+        super().__init__(stage, model, judge)
         self.captions_per_photo = stage.captions_per_photo
         self.tokenizer = tokenizer
         self.groups = groups
