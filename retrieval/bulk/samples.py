@@ -1,6 +1,5 @@
 """The photos of one shard as files that a decoder opens, each with what stands beside it."""
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -12,6 +11,7 @@ from retrieval.bulk.folder import Skipped
 from retrieval.bulk.sources import ShardSource
 from retrieval.catalog.records import PhotoFile
 from retrieval.spec.errors import CorpusError
+from retrieval.spec.readable import spelt_out
 from retrieval.vision.decode import PHOTO_SUFFIXES
 from retrieval.vision.members import Member, members
 
@@ -173,9 +173,4 @@ def _copy(stream: BinaryIO, member: Member, path: Path) -> None:
 
 
 def _skipped(name: str, why: str) -> Skipped:
-    return Skipped(photo=readable(name), why=readable(why))
-
-
-def readable(name: str) -> str:
-    """A name as text that every format can hold; bytes that are no UTF-8 are spelt out."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return Skipped(photo=spelt_out(name), why=spelt_out(why))

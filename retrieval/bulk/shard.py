@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from retrieval.bulk.folder import IMAGES, METADATA, SUMMARY, TEXTS, OutputFolder, Skipped, Summary
 from retrieval.bulk.plan import Plan, source_of
-from retrieval.bulk.samples import Sample, Wanted, count_photos, read_samples, readable
+from retrieval.bulk.samples import Sample, Wanted, count_photos, read_samples
 from retrieval.bulk.sources import ShardSource
 from retrieval.catalog.records import PhotoFile
 from retrieval.encode.batches import encode_sentences, finite
@@ -25,6 +25,7 @@ from retrieval.encode.protocol import Encoder
 from retrieval.search.indexing.decoder import Decoded
 from retrieval.search.indexing.feed import PHOTOS_PER_DECODER, Feed
 from retrieval.search.indexing.pipeline import BATCH, BATCHES_AHEAD, EncodedBatch, encoded_batches
+from retrieval.spec.readable import spelt_out
 
 Vectors = NDArray[np.float16]
 Advance = Callable[[int, int], None]
@@ -55,8 +56,8 @@ class _Rows:
             self.rows.append((place, sample, vector))
         for photo in batch.refused:
             place, sample = self._pop(photo)
-            why = readable(photo.why or photo.state)
-            self.skipped.append((place, Skipped(photo=readable(sample.name), why=why)))
+            why = spelt_out(photo.why or photo.state)
+            self.skipped.append((place, Skipped(photo=spelt_out(sample.name), why=why)))
 
     def _pop(self, photo: Decoded) -> tuple[int, Sample]:
         place, sample = self.samples.pop(photo.file.path)
@@ -152,7 +153,7 @@ def _files(source: ShardSource, wanted: Wanted, aside: Path, found: _Rows) -> It
 
 
 def _table(samples: list[Sample], *, captions: bool) -> pa.Table:
-    columns = {"image_path": pa.array([readable(sample.name) for sample in samples])}
+    columns = {"image_path": pa.array([spelt_out(sample.name) for sample in samples])}
     if captions:
         columns["caption"] = pa.array([sample.caption for sample in samples])
     for name in dict.fromkeys(name for sample in samples for name in sample.fields):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from retrieval.spec.readable import readable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -138,9 +139,7 @@ def note(message: str) -> None:
 def shown(path: Path) -> str:
     """A path fit for a terminal: short, and without bytes that are no text or that act."""
     here = Path.cwd()
-    text = str(path.relative_to(here) if path.is_relative_to(here) else path)
-    readable = os.fsencode(text).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable)
+    return readable(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def print_skipped(skipped: list[tuple[Path, str]]) -> None:

@@ -8,10 +8,10 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
 from retrieval.spec.errors import CatalogError, LeanclipError, PhotoError, QueryError
+from retrieval.spec.readable import readable
 from retrieval.web.api import libraries, photos, search, system
 from retrieval.web.errors import BusyError, GoneError, UploadError
 from retrieval.web.metrics import Measured
-from retrieval.web.names import readable
 from retrieval.web.pages import INDEX, PageFile, page_files
 from retrieval.web.security import Guard
 from retrieval.web.served import Served

@@ -10,8 +10,8 @@ from pathlib import Path
 from retrieval.catalog.catalog import Catalog
 from retrieval.catalog.filters import DATED
 from retrieval.catalog.records import range_below, to_bytes, to_path
+from retrieval.spec.readable import readable
 from retrieval.web.errors import GoneError
-from retrieval.web.names import readable
 
 # A list that is longer than this helps nobody; subfolders are reached through `in:` folders.
 MOST_FOLDERS = 400

@@ -8,8 +8,8 @@ from pathlib import Path
 from retrieval.search.indexing import IndexProgress
 from retrieval.search.library import Library
 from retrieval.spec.errors import LeanclipError
+from retrieval.spec.readable import readable
 from retrieval.web.errors import BusyError
-from retrieval.web.names import readable
 
 # A batch at hand is finished; reading the names of a slow network folder cannot be hurried.
 _PATIENCE_SECONDS = 5.0

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from retrieval.spec.readable import readable
 from retrieval.web.facets import Facets, Folder
 from retrieval.web.indexing import IndexingState
-from retrieval.web.names import readable
 from retrieval.web.photos import CataloguedPhoto
 from retrieval.web.searching import Page
 from retrieval.web.times import clock_time

@@ -1,15 +1,10 @@
-"""File names as text: for people, for a header, for a zip file."""
+"""Names of files that are sent: for a header, for a zip file."""
 
-import os
 import re
 from pathlib import Path
 from urllib.parse import quote
 
-
-def readable(path: Path | str) -> str:
-    """A path or name fit for a page: bytes that are no text, and controls, are spelt out."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+from retrieval.spec.readable import readable
 
 
 def attachment(name: str) -> str:

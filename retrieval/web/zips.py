@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from retrieval.spec.readable import readable
 from retrieval.web.errors import GoneError
-from retrieval.web.names import ZipNames, readable
+from retrieval.web.names import ZipNames
 from retrieval.web.photos import CataloguedPhoto
 
 if TYPE_CHECKING:

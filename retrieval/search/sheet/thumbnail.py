@@ -1,12 +1,12 @@
 """Small upright pictures for contact sheets."""
 
-import os
 from pathlib import Path
 
 from PIL import Image
 
 from retrieval.search.hit import Hit
 from retrieval.spec.errors import PhotoError
+from retrieval.spec.readable import spelt_out
 from retrieval.vision.decode import open_photo
 
 # Wider or taller photos than this are cropped to it, so that none squeezes out its row.
@@ -27,8 +27,7 @@ def thumbnail(hit: Hit, height: int) -> Image.Image | None:
 
 def file_name(path: Path) -> str:
     """The photo's name as text; bytes that are no text show as escapes."""
-    name = os.fsencode(path.name).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else " " for c in name)
+    return "".join(c if c.isprintable() else " " for c in spelt_out(path.name))
 
 
 def _middle(width: int, height: int) -> tuple[int, int, int, int]:

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.sse import EventSourceResponse
 
+from retrieval.spec.readable import readable
 from retrieval.web.api.common import ChosenLibrary, ServedNow, refusals
 from retrieval.web.collection import Collection
 from retrieval.web.models import Choices, Indexing, Library, Skipped, WantedFolders
-from retrieval.web.names import readable
 
 router = APIRouter(prefix="/api/libraries", tags=["libraries"])
 # Often enough to look alive, seldom enough to cost nothing.

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Header, HTTPException, Path, Query, Request, Resp
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from retrieval.spec.readable import readable
 from retrieval.web.api.common import KEY, ChosenLibrary, ChosenPhoto, ServedNow, refusals
 from retrieval.web.collection import Collection
 from retrieval.web.facets import Lookups
 from retrieval.web.models import PhotoDetails, Selection, WantedPhotos
-from retrieval.web.names import attachment, readable
+from retrieval.web.names import attachment
 from retrieval.web.photos import CataloguedPhoto, check_moment, photo_by_id, photos_by_id
 from retrieval.web.ranges import asked_range, pieces
 from retrieval.web.thumbnails import CONTENT_TYPE, Size
