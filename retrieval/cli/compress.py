@@ -26,6 +26,12 @@ def compress(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run.  [default: runs/NAME-OF-RECIPE]")
     ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Instead of the recipe's seed; the run is then called NAME-seedSEED."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would cost; a few minutes.")
     ] = False,
@@ -45,6 +51,7 @@ def compress(
     \b
     leanclip compress data/recipes/flickr8k-student.yaml
     leanclip compress my-recipe.yaml --out runs/first-try
+    leanclip compress my-recipe.yaml --seed 1    # how far do seeds lie apart?
     leanclip compress data/recipes/paper/coco-vit.yaml --dry-run
     leanclip evaluate runs/first-try/student dev.jsonl
     torchrun --nproc-per-node 4 -m retrieval.compress my-recipe.yaml
@@ -57,7 +64,7 @@ def compress(
     from retrieval.compress.recipe import load_recipe
     from retrieval.compress.runner import run_recipe, stage_metrics
 
-    loaded = load_recipe(recipe)
+    loaded = load_recipe(recipe, seed=seed)
     folder = out or Path("runs") / loaded.name
     if dry_run:
         _show_bill(loaded, folder, as_json=as_json)

@@ -89,8 +89,13 @@ class Recipe(Spec):
         return sha256_json(self.validated)
 
 
-def load_recipe(path: Path) -> Recipe:
+def load_recipe(path: Path, *, seed: int | None = None) -> Recipe:
     """Read a recipe; its relative paths count from the recipe's own folder.
+
+    Args:
+        path: A YAML file.
+        seed: In place of the recipe's own; the recipe's name then says so, and with it the
+            folder of the run.
 
     Raises:
         RecipeError: The file is missing, is not YAML, or an entry is unknown, of the wrong
@@ -103,7 +108,12 @@ def load_recipe(path: Path) -> Recipe:
         raise RecipeError(f"cannot read recipe {path}: {error}") from error
     except yaml.YAMLError as error:
         raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    return make_recipe(value, origin=str(path), base=path.parent, text=text)
+    recipe = make_recipe(value, origin=str(path), base=path.parent, text=text)
+    if seed is None:
+        return recipe
+    # What is kept beside the result then cannot be the text, whose seed is another.
+    other = recipe.validated | {"name": f"{recipe.name}-seed{seed}", "seed": seed}
+    return make_recipe(other, origin=str(path), base=path.parent)
 
 
 def make_recipe(value: Any, *, origin: str, base: Path, text: str | None = None) -> Recipe:

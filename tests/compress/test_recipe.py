@@ -10,6 +10,7 @@ from retrieval.spec.errors import RecipeError
 
 Value = dict[str, Any]
 
+RECIPES = Path(__file__).parents[2] / "data/recipes"
 HARD = {"pairs": 1, "affinity": 1, "hard_negatives": 1}
 
 
@@ -173,3 +174,12 @@ def test_a_misspelt_entry_is_named_before_the_one_it_leaves_missing(tmp_path: Pa
     path.write_text("name: x\nstudnet: {}\n")
     with pytest.raises(RecipeError, match="studnet: there is no such entry; did you mean student"):
         load_recipe(path)
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_another_seed_changes_nothing_else(path: Path) -> None:
+    recipe, other = load_recipe(path), load_recipe(path, seed=7)
+    assert (other.name, other.seed) == (f"{recipe.name}-seed7", 7)
+    assert other.data == recipe.data
+    assert other.validated == recipe.validated | {"name": other.name, "seed": 7}
+    assert yaml.safe_load(other.as_written)["seed"] == 7
