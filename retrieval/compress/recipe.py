@@ -9,7 +9,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from retrieval.compress.complaints import first_complaint
 from retrieval.compress.data.settings import Decoded, Reinforcement
 from retrieval.compress.requirements import require, require_start
-from retrieval.compress.stages.settings import Stage
+from retrieval.compress.stages.settings import Average, Stage
 from retrieval.compress.start.settings import STOCK, Student
 from retrieval.models.sparse.storage import Storage
 from retrieval.spec.base import Spec
@@ -152,7 +152,10 @@ def _with_paths_from(recipe: Recipe, base: Path) -> Recipe:
     teachers = tuple(_teacher_from(base, teacher) for teacher in recipe.teachers)
     teacher = teachers[0] if isinstance(recipe.teacher, str) else teachers or None
     student = recipe.student.located(base)
-    changed = {"data": located_data, "student": student, "teacher": teacher}
+    stages = tuple(
+        stage.located(base) if isinstance(stage, Average) else stage for stage in recipe.stages
+    )
+    changed = {"data": located_data, "student": student, "teacher": teacher, "stages": stages}
     return recipe.model_copy(update=changed)
 
 

@@ -22,10 +22,11 @@ from retrieval.compress.prune.meter import Meter
 from retrieval.compress.prune.pruner import Pruner
 from retrieval.compress.quantise.quantiser import Quantiser
 from retrieval.compress.recipe import Recipe
+from retrieval.compress.stages.average import average_weights, require_relatives
 from retrieval.compress.stages.distil import DistilTask
 from retrieval.compress.stages.factorise import factorise_towers
 from retrieval.compress.stages.make import Workshop
-from retrieval.compress.stages.settings import Factorise, TrainingStage
+from retrieval.compress.stages.settings import Average, Factorise, TrainingStage
 from retrieval.compress.start.frozen import freeze
 from retrieval.compress.student import make_student
 from retrieval.compress.teaching.materials import Materials
@@ -109,6 +110,9 @@ class _Run:
         done = from_first(lambda: self._done(names, keys))
         if done:
             self.reporter.tell(f"{self.folder / names[done - 1]} is up to date")
+        for stage in self.recipe.stages[done:]:
+            if isinstance(stage, Average):
+                require_relatives(stage)
         if done < len(keys):
             model, tokenizer = self._student_after(names[done - 1] if done else None)
             for number in range(done, len(keys)):
@@ -136,6 +140,8 @@ class _Run:
         stage = self.recipe.stages[number]
         if isinstance(stage, Factorise):
             figures = factorise_towers(stage, model)
+        elif isinstance(stage, Average):
+            figures = average_weights(stage, model)
         else:
             figures = self._train(stage, number, name, key, model, tokenizer)
         # The next stage and the figures belong to what is stored, not to what was.

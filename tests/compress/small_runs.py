@@ -74,7 +74,7 @@ def write_teacher(folder: Path, *, dim: int = 16) -> Path:
 
 
 def _with_training(stage: dict[str, Any]) -> dict[str, Any]:
-    if stage["stage"] == "factorise":
+    if stage["stage"] in ("factorise", "average"):
         return stage
     return {**stage, "training": {**TRAINING, **stage.get("training", {})}}
 

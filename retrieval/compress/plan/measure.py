@@ -40,7 +40,7 @@ from retrieval.compress.plan.sample import Sample
 from retrieval.compress.plan.stand_ins import teacher_stand_in
 from retrieval.compress.recipe import Data, Recipe, make_recipe
 from retrieval.compress.runner import run_recipe, stage_name
-from retrieval.compress.stages.settings import Distil, Factorise, Finetune, Pretrain, Trained
+from retrieval.compress.stages.settings import Distil, Finetune, Pretrain, Trained, TrainingStage
 from retrieval.compress.teaching.bridge import Bridge
 from retrieval.compress.teaching.teacher import Teacher, open_teacher
 from retrieval.encode.batches import encode_photos, encode_sentences
@@ -178,7 +178,7 @@ def measure_student(job: StudentJob) -> StudentProfile:
 def measure_stage(job: StageJob) -> StageProfile:
     """Run the stage on the sample, once for each batch size."""
     stage = job.recipe.stages[job.number]
-    assert not isinstance(stage, Factorise)
+    assert isinstance(stage, TrainingStage)
     measured, size = [], 0
     for batch in batches_of(stage):
         # One that is gone before the next begins: checkpoints are large.

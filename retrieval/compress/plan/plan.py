@@ -26,7 +26,7 @@ from retrieval.compress.plan.sample import Sample, make_sample
 from retrieval.compress.plan.stand_ins import student_stand_in
 from retrieval.compress.recipe import Recipe
 from retrieval.compress.runner import FINAL, stage_name
-from retrieval.compress.stages.settings import Factorise, Trained
+from retrieval.compress.stages.settings import Trained, TrainingStage
 from retrieval.compress.start.settings import STOCK
 from retrieval.evaluate.latency import machine_name
 from retrieval.spec.errors import RecipeError
@@ -60,7 +60,7 @@ class _Plan:
         self.trained = [
             (number, stage)
             for number, stage in enumerate(recipe.stages)
-            if not isinstance(stage, Factorise)
+            if isinstance(stage, TrainingStage)
         ]
         if not self.trained:
             raise RecipeError(f"{recipe.name} trains nothing: there is nothing to estimate")
@@ -119,7 +119,7 @@ class _Plan:
         dims = tuple(one.dim for one in teachers)
         for number, stage in enumerate(self.recipe.stages):
             name = stage_name(self.recipe, number)
-            if isinstance(stage, Factorise):
+            if not isinstance(stage, TrainingStage):
                 size = _FLOAT * sum(student.parameters.values())
                 done = float(number < finished)
                 billed.append(BilledStep(name, "trains nothing", 0.0, disk=size, done=done))

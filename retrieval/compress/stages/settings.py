@@ -1,5 +1,6 @@
 """What a recipe says of its stages."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -14,7 +15,7 @@ from retrieval.compress.losses.regression import EmbeddingRegression
 from retrieval.compress.prune.settings import Prune
 from retrieval.compress.quantise.settings import Quantise
 from retrieval.spec.base import Spec
-from retrieval.spec.tower import Tower
+from retrieval.spec.tower import TOWERS, Tower
 
 _MODIFIERS = ("prune", "quantise", "elastic")
 
@@ -148,7 +149,36 @@ class Factorise(Spec):
         return self
 
 
+class Average(Spec):
+    """Weights become the mean of the student's and of its relatives' (a model soup).
+
+    It trains nothing. Models that were trained on from one another lie in one valley of the
+    loss, and the mean of their weights errs less than each of them, at the cost of one
+    (Wortsman et al., "Model soups", ICML 2022). Models of different starts do not: the mean
+    of their weights is no model.
+    """
+
+    stage: Literal["average"]
+    checkpoints: Annotated[tuple[Path, ...], Field(min_length=1)]
+    """Of the student's shape and vocabulary; each counts as much as the student."""
+
+    @property
+    def kind(self) -> str:
+        """What the stage is called."""
+        return self.stage
+
+    @property
+    def towers(self) -> tuple[Tower, ...]:
+        """The towers that change."""
+        return TOWERS
+
+    def located(self, base: Path) -> Self:
+        """The same with relative paths counted from ``base``."""
+        checkpoints = tuple(base / path for path in self.checkpoints)
+        return self.model_copy(update={"checkpoints": checkpoints})
+
+
 Trained = Pretrain | Distil | Finetune
 """Stages that train."""
 
-Stage = Annotated[Trained | Factorise, Field(discriminator="stage")]
+Stage = Annotated[Trained | Factorise | Average, Field(discriminator="stage")]

@@ -44,7 +44,8 @@ def files(tmp_path: Path) -> Path:
 
 def test_a_dry_run_prices_every_step_and_runs_none(leanclip: Any, tmp_path: Path) -> None:
     write_teacher(tmp_path / "teacher")
-    path = write_recipe(tmp_path, STAGES[:1], dev="flickr30k/dev.jsonl")
+    soup = {"stage": "average", "checkpoints": ["not-trained-yet"]}
+    path = write_recipe(tmp_path, [STAGES[0], soup], dev="flickr30k/dev.jsonl")
     text = path.read_text("utf-8").replace("pairs/pairs.jsonl", "flickr30k/train.jsonl")
     path.write_text(text, "utf-8")
     status, output, _ = leanclip(
@@ -57,6 +58,7 @@ def test_a_dry_run_prices_every_step_and_runs_none(leanclip: Any, tmp_path: Path
         "teacher cache of flickr30k/dev.jsonl",
         "teacher cache of flickr30k/train.jsonl",
         "1-distil-image",
+        "2-average-image-text",
         "student",
     ]
     trained = steps["1-distil-image"]
