@@ -5,7 +5,7 @@ side by side. It says how much a student of all of them could learn.
 
     python data/benchmarks/teachers.py data/downloads/flickr8k/dev.jsonl \
         --model "first=runs/first-teacher/student" --model "second=runs/teacher/student" \
-        --average "first + second"
+        --average "both=first + second"
 """
 
 import sys
@@ -36,7 +36,8 @@ def main(
         list[str], typer.Option(metavar="NAME=FOLDER", help="A checkpoint; give one for each row.")
     ],
     average: Annotated[
-        list[str] | None, typer.Option(metavar="NAME + NAME", help="Whose similarities to average.")
+        list[str] | None,
+        typer.Option(metavar="NAME=MODEL + MODEL", help="Whose similarities to average."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Result, without ending.")] = HERE / "teachers",
     page: Annotated[Path, typer.Option(help="Page in which the table stands.")] = PAGE,
@@ -44,7 +45,7 @@ def main(
     """Measure teachers alone and together, and put the table into its page."""
     captioned = read_pairs(pairs)
     folders = dict(named_folder(one) for one in model)
-    together = {one: _members(one, folders) for one in average or []}
+    together = dict(_members(one, folders) for one in average or [])
     stamped = stamp(threads="all", statistic="recall on all pairs, once", packages=PACKAGES)
     embedded = {}
     for name, folder in folders.items():
@@ -60,12 +61,15 @@ def main(
     typer.echo(table)
 
 
-def _members(average: str, known: Mapping[str, Path]) -> list[str]:
-    members = [name.strip() for name in average.split(" + ")]
-    unknown = [name for name in members if name not in known]
-    if unknown or len(members) < 2:
-        raise typer.BadParameter(f"--average {average}: name two or more of {', '.join(known)}")
-    return members
+def _members(average: str, known: Mapping[str, Path]) -> tuple[str, list[str]]:
+    name, separator, listed = average.partition("=")
+    members = [member.strip() for member in listed.split(" + ")]
+    unknown = [member for member in members if member not in known]
+    if not separator or unknown or len(members) < 2:
+        raise typer.BadParameter(
+            f"--average {average}: expected NAME=MODEL + MODEL, two or more of {', '.join(known)}"
+        )
+    return name, members
 
 
 def _averaged(members: Sequence[EmbeddedPairs]) -> RetrievalMetrics:

@@ -129,8 +129,12 @@ def _static_quantizer() -> Any:
     It asks all nodes of a convolution for the name of their module, but nodes that fetch weights
     have none: it would pass over convolutions. And it measures a convolution's output before
     ReLU6 cuts it off, which wastes most of the scale; only ReLU it takes into account.
+
+    Sums of an activation and a constant stay in float: on the activation's scale a small
+    constant rounds to nought, and a root's slack would vanish.
     """
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
+    from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
     class Static(XNNPACKQuantizer):
         def transform_for_annotation(self, model: GraphModule) -> GraphModule:
@@ -144,9 +148,18 @@ def _static_quantizer() -> Any:
             for node in annotated.graph.nodes:
                 if node.target in _RELU6 and len(node.args[0].users) == 1:
                     _move_output(node.args[0], node)
+                if _is_shift(node):
+                    node.meta.pop(Q_ANNOTATION_KEY, None)
             return annotated
 
     return Static()
+
+
+def _is_shift(node: Node) -> bool:
+    """Whether it adds a constant, unlike residuals, which add two activations."""
+    return node.target is torch.ops.aten.add.Tensor and any(
+        isinstance(one, Node) and one.op == "get_attr" for one in node.args
+    )
 
 
 def _move_output(layer: Node, activation: Node) -> None:

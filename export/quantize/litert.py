@@ -45,6 +45,10 @@ ATTENTION = "SOFTMAX"
 NOT_IN_INT8 = ("DIV",)
 """Operations whose int8 form LiteRT refuses: it wants a zero point of zero."""
 
+FEATURES = rf"{TOWER}#\d+;$"
+"""Names of what an image tower itself computes of its backbones' features. Their root is
+steepest at nought, where the steps of int8 are too wide."""
+
 
 def quantise(
     model: bytes, precision: LiteRTPrecision, *, calibration: NDArray[np.generic] | None = None
@@ -126,6 +130,7 @@ def _static(working: Any, model: bytes) -> None:
     working.add_static_config(TOWER, "*", 8, 8)
     for kind in NOT_IN_INT8:
         working.update_quantization_recipe(TOWER, kind, algorithm_key="no_quantize")
+    working.update_quantization_recipe(FEATURES, "*", algorithm_key="no_quantize")
 
 
 def _attends(model: bytes) -> bool:

@@ -12,6 +12,7 @@ from export.verify.parity import agreement, reference
 from retrieval.encode.onnx import as_input
 from retrieval.spec.errors import BundleError, ExportError, MissingExtraError
 from tests.export.smooth import smooth_photos
+from tests.export.uneven import with_uneven_features
 from tests.tiny import SIZE, tiny_model, tiny_tokenizer
 
 TARGET = find_target("executorch")
@@ -19,8 +20,8 @@ BLOCKS = {"width": 64, "head_dim": 16, "layers": 1, "heads": [2], "neurons": 64}
 SENTENCES = ["a dog", "", "two cats on a mat", "snow", "a man runs at the sea", "red bicycle"]
 
 
-def image_conversion(*, calibration=True):
-    model = tiny_model(
+def image_conversion(*, calibration=True, model=None):
+    model = model or tiny_model(
         image={"kind": "timm", "backbones": [{"name": "test_efficientnet"}]},
         layout="NHWC",
         channel_order="BGR",
@@ -91,6 +92,15 @@ def test_image_takes_plain_pixels_in_the_order_of_its_spec(image, image_files, p
     given = as_input(unseen, image.conversion.preprocessing)
     found = TARGET.open(path, written.interface)(unseen)
     assert agreement(reference(image.conversion.graph, given), found).min_cosine >= smallest
+
+
+def test_a_root_keeps_its_slack_when_features_are_large(tmp_path):
+    traced = TARGET.trace(image_conversion(model=with_uneven_features()))
+    written = traced.write(tmp_path / "image.pte", "int8-static")
+    unseen = smooth_photos(12, SIZE)[8:]
+    found = TARGET.open(tmp_path / "image.pte", written.interface)(unseen)
+    expected = reference(traced.conversion.graph, as_input(unseen, traced.conversion.preprocessing))
+    assert torch.from_numpy(found).isfinite().all(), agreement(expected, found)
 
 
 def test_static_int8_stores_convolutions_in_int8(image_files):

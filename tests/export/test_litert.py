@@ -13,6 +13,7 @@ from export.verify.parity import agreement, reference
 from retrieval.encode.onnx import as_input
 from retrieval.spec.errors import BundleError, ExportError, MissingExtraError
 from tests.export.smooth import smooth_photos
+from tests.export.uneven import with_uneven_features
 from tests.tiny import SIZE, tiny_model, tiny_tokenizer
 
 TARGET = find_target("litert")
@@ -45,8 +46,8 @@ def constants(model, kind):
     return found
 
 
-def conversion(tower, *, calibration=True, **options):
-    model = tiny_model(**options)
+def conversion(tower, *, calibration=True, model=None, **options):
+    model = model or tiny_model(**options)
     graph = image_graph(model) if tower == "image" else text_graph(model)
     inputs = smooth_photos(24, SIZE) if tower == "image" else sentences(24)
     return Conversion(
@@ -170,6 +171,13 @@ def test_static_int8_computes_in_int8_inside_the_tower_only(convolutional):
     assert kinds[-1] == ("DIV", "FLOAT32"), "hosts get embeddings of length one"
     assert "CONV_2D" not in written.notes["in_float"]
     assert json.dumps(written.notes)
+
+
+def test_a_root_keeps_its_slack_when_features_are_large(tmp_path):
+    uneven = Converted(tmp_path, "image", model=with_uneven_features())
+    path, written = uneven.write("int8-static")
+    found = TARGET.open(path, written.interface)(uneven.inputs)
+    assert np.isfinite(found).all(), agreement(uneven.expected, found)
 
 
 def test_layer_norms_of_a_static_int8_vit_stay_in_float(vit):

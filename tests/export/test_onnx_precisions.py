@@ -18,6 +18,7 @@ from export.targets.target import Conversion
 from export.verify.parity import agreement, reference
 from retrieval.encode.onnx import ACTIVATIONS, DYNAMIC
 from retrieval.spec.errors import ExportError
+from tests.export.uneven import with_uneven_features
 from tests.tiny import SIZE, tiny_model, tiny_tokenizer
 
 CONVOLUTIONS = {"kind": "timm", "backbones": [{"name": "test_efficientnet"}]}
@@ -32,9 +33,9 @@ def pixels(count, seed):
     return smooth.numpy().astype(np.uint8)
 
 
-def convolutional(**options):
+def convolutional():
     """A tower whose batch norms have seen pictures, as those of a trained one have."""
-    model = tiny_model(image=CONVOLUTIONS | options)
+    model = tiny_model(image=CONVOLUTIONS)
     model.train()
     with torch.no_grad():
         for seed in range(20):
@@ -177,11 +178,7 @@ def test_static_convolutions_have_int8_weights_with_a_scale_for_each_channel(wri
 
 
 def test_a_root_keeps_its_slack_when_features_are_large(tmp_path):
-    model = convolutional(power_normalise=True)
-    backbone = model.image.backbones[0]
-    with torch.no_grad():
-        # One channel far above the others, one that nothing excites.
-        backbone.bn2.weight[0], backbone.bn2.bias[1] = 100, -100
+    model = with_uneven_features()
     tower = Conversion(model, "image", image_graph(model), pixels(6, 100), pixels(12, 101))
     made = OnnxTarget().trace(tower).write(tmp_path / "tower.onnx", "int8-static")
     found = OnnxTarget().open(tmp_path / "tower.onnx", made.interface)(tower.examples)
