@@ -100,7 +100,7 @@ def test_a_root_keeps_its_slack_when_features_are_large(tmp_path):
     unseen = smooth_photos(12, SIZE)[8:]
     found = TARGET.open(tmp_path / "image.pte", written.interface)(unseen)
     expected = reference(traced.conversion.graph, as_input(unseen, traced.conversion.preprocessing))
-    assert torch.from_numpy(found).isfinite().all(), agreement(expected, found)
+    assert agreement(expected, found).min_cosine >= 0.9
 
 
 def test_static_int8_stores_convolutions_in_int8(image_files):

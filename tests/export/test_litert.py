@@ -177,7 +177,7 @@ def test_a_root_keeps_its_slack_when_features_are_large(tmp_path):
     uneven = Converted(tmp_path, "image", model=with_uneven_features())
     path, written = uneven.write("int8-static")
     found = TARGET.open(path, written.interface)(uneven.inputs)
-    assert np.isfinite(found).all(), agreement(uneven.expected, found)
+    assert agreement(uneven.expected, found).min_cosine >= 0.9
 
 
 def test_layer_norms_of_a_static_int8_vit_stay_in_float(vit):

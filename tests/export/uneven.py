@@ -16,5 +16,5 @@ def with_uneven_features() -> DualEncoder:
     model = tiny_model(image=image)
     last = model.image.backbones[0].bn2
     with torch.no_grad():
-        last.weight[0], last.bias[1] = 100, -100
+        last.weight[0], last.bias[1] = 1e4, -100
     return model
