@@ -1,5 +1,6 @@
 """``leanclip serve``: search in the browser, on this machine."""
 
+import os
 import secrets
 import socket
 from dataclasses import replace
@@ -57,6 +58,9 @@ def serve(
     leanclip serve --host 0.0.0.0 --token auto
     leanclip serve --library family=/mnt/nas/leanclip
     """
+    # After a search, threads of FAISS would spin for a while and keep the server's own from the
+    # cores; OpenMP reads this when it is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from retrieval.search.scan import resolved_folder
 
     own = LibrarySettings(

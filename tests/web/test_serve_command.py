@@ -57,6 +57,21 @@ def test_it_says_where_the_page_is_and_ctrl_c_ends_it_cleanly(start):
     assert (process.returncode, out, error) == (0, "", "leanclip: Ctrl-C ends the server\n")
 
 
+def test_threads_do_not_spin_between_searches(start, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    # GNU's OpenMP then says on standard error what it does.
+    monkeypatch.setenv("OMP_DISPLAY_ENV", "verbose")
+    process = start("--port", 0)
+    port = int(process.stdout.readline().strip().rstrip("/").rpartition(":")[2])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/api/libraries/photos/photos?q=red")
+    assert connection.getresponse().status == 200
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    counts = [line.strip() for line in error.splitlines() if "GOMP_SPINCOUNT" in line]
+    assert counts and set(counts) == {"GOMP_SPINCOUNT = '0'"}
+
+
 def refusal(leanclip, *words: object) -> str:
     status, out, error = leanclip("serve", *words)
     assert (status, out) == (1, "")
