@@ -154,8 +154,8 @@ class Average(Spec):
 
     It trains nothing. Models that were trained on from one another lie in one valley of the
     loss, and the mean of their weights errs less than each of them, at the cost of one
-    (Wortsman et al., "Model soups", ICML 2022). Models of different starts do not: the mean
-    of their weights is no model.
+    (Wortsman et al., "Model soups", ICML 2022). Two seeds of one recipe need not:
+    of ours, the mean found less than either.
     """
 
     stage: Literal["average"]
