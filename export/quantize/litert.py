@@ -14,8 +14,9 @@
     Convolutional towers: weights and activations in int8, whose scales come from calibration,
     and biases that take back what rounding shifts. Towers with attention: only convolutions
     and matrix products with weights, since layer norms and the residual stream in int8 lose
-    the embedding. What is around a tower stays in float: pixels go in and unit vectors come
-    out as in every other precision.
+    the embedding. What a tower itself computes of its backbones' features stays in float, and
+    so does what is around it: pixels go in and unit vectors come out as in every other
+    precision.
 """
 
 from collections.abc import Callable

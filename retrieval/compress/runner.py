@@ -22,17 +22,22 @@ from retrieval.compress.prune.meter import Meter
 from retrieval.compress.prune.pruner import Pruner
 from retrieval.compress.quantise.quantiser import Quantiser
 from retrieval.compress.recipe import Recipe
-from retrieval.compress.stages.average import average_weights, require_relatives
+from retrieval.compress.stages.average import average_weights
 from retrieval.compress.stages.distil import DistilTask
 from retrieval.compress.stages.factorise import factorise_towers
 from retrieval.compress.stages.make import Workshop
-from retrieval.compress.stages.settings import Average, Factorise, TrainingStage
+from retrieval.compress.stages.settings import Average, Factorise, Stage, TrainingStage
 from retrieval.compress.start.frozen import freeze
 from retrieval.compress.student import make_student
 from retrieval.compress.teaching.materials import Materials
 from retrieval.compress.teaching.teacher import Captioned, Teacher
 from retrieval.language.tokenizer import Tokenizer
-from retrieval.models.checkpoint import METRICS, load_checkpoint, save_checkpoint
+from retrieval.models.checkpoint import (
+    METRICS,
+    load_checkpoint,
+    save_checkpoint,
+    stored_fingerprint,
+)
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.models.sparse.file import round_as_stored
 from retrieval.spec.files import replacing_folder, sha256_json
@@ -110,9 +115,6 @@ class _Run:
         done = from_first(lambda: self._done(names, keys))
         if done:
             self.reporter.tell(f"{self.folder / names[done - 1]} is up to date")
-        for stage in self.recipe.stages[done:]:
-            if isinstance(stage, Average):
-                require_relatives(stage)
         if done < len(keys):
             model, tokenizer = self._student_after(names[done - 1] if done else None)
             for number in range(done, len(keys)):
@@ -236,7 +238,11 @@ class _Run:
     def _stage_keys(self) -> list[str]:
         """Hash of all that a stage's result depends on, for each stage."""
         recipe = dict(self.recipe.validated)
-        stages = recipe.pop("stages")
+        written = recipe.pop("stages")
+        stages = [
+            _with_contents(stage, entry)
+            for stage, entry in zip(self.recipe.stages, written, strict=True)
+        ]
         parts = {"recipe": recipe, "teachers": [one.fingerprint for one in self.teachers]}
         return [
             sha256_json({**parts, "stages": stages[: number + 1]}) for number in range(len(stages))
@@ -249,6 +255,17 @@ class _Run:
                 shutil.copytree(self.folder / name, temporary, dirs_exist_ok=True)
         shutil.rmtree(self.folder / _PIXELS, ignore_errors=True)
         return final
+
+
+def _with_contents(stage: Stage, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A stage's entry and what the checkpoints hold that it names.
+
+    One that is missing is noticed here, before hours of training go by.
+    """
+    if not isinstance(stage, Average):
+        return entry
+    found = from_first(lambda: [stored_fingerprint(path) for path in stage.checkpoints])
+    return {**entry, "fingerprints": found}
 
 
 def _measure(model: DualEncoder, tokenizer: Tokenizer, dev: Captioned | None) -> Mapping[str, Any]:

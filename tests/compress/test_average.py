@@ -1,11 +1,12 @@
 """The stage that averages weights: what comes out, and which checkpoints it refuses."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from retrieval.compress.runner import run_recipe, stage_metrics
 from retrieval.models.checkpoint import load_checkpoint
@@ -53,6 +54,23 @@ def test_each_checkpoint_counts_as_much_as_the_student(
     assert figures["stage"] == "2-average-image-text"
     assert figures["averaged_with"] == [load_checkpoint(relative).fingerprint] * 2
     assert not (soup / "log.jsonl").exists()
+
+
+def test_a_checkpoint_that_changed_is_averaged_anew_and_nothing_is_trained_again(
+    data: dict[str, Path], relative: Path, tmp_path: Path
+) -> None:
+    other = shutil.copytree(relative, tmp_path / "other")
+    made = recipe(data, [TRAIN, average(other)])
+    run_recipe(made, tmp_path / "run")
+    trained, soup = (tmp_path / "run" / name for name in ("1-finetune-image-text", "student"))
+    before = (trained / "metrics.json").stat().st_mtime_ns
+    first = load_file(soup / "model.safetensors")
+    weights = load_file(other / "model.safetensors")
+    save_file({name: 2 * value for name, value in weights.items()}, other / "model.safetensors")
+    run_recipe(made, tmp_path / "run")
+    second = load_file(soup / "model.safetensors")
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    assert (trained / "metrics.json").stat().st_mtime_ns == before
 
 
 def test_a_checkpoint_of_another_shape_or_vocabulary_is_refused(

@@ -17,8 +17,8 @@ from retrieval.spec.errors import RecipeError
 def finished_stages(recipe: Recipe, folder: Path) -> int:
     """How many stages have left a checkpoint of this very recipe, from the first on.
 
-    The recipe beside each checkpoint is compared. That a local teacher has changed since is
-    noticed by the run alone, which then starts again.
+    The recipe beside each checkpoint is compared. That a local teacher, or a checkpoint to
+    average with, has changed since is noticed by the run alone, which then starts again.
     """
     done = 0
     while done < len(recipe.stages):

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from retrieval.compress.stages.settings import Average
-from retrieval.models.checkpoint import Checkpoint, load_checkpoint, read_config
+from retrieval.models.checkpoint import Checkpoint, load_checkpoint
 from retrieval.models.dual_encoder import DualEncoder
 from retrieval.spec.errors import RecipeError
 from retrieval.spec.model import ModelConfig
@@ -36,16 +36,6 @@ def average_weights(stage: Average, model: DualEncoder) -> dict[str, Any]:
     # The mean of weights on a grid lies beside it.
     model.config = without_grid(model.config, stage.towers)
     return {"averaged_with": [other.fingerprint for other in others]}
-
-
-def require_relatives(stage: Average) -> None:
-    """Refuse checkpoints that are not there, before hours of training go by.
-
-    Raises:
-        CheckpointError: One is missing or damaged.
-    """
-    for path in stage.checkpoints:
-        read_config(path)
 
 
 def _relative(path: Path, config: ModelConfig) -> Checkpoint:
